@@ -1,0 +1,41 @@
+/* broker/access.h - what a database role may see of a table: the answer of perms/, the input of route/.
+ *
+ * An access is immutable once it has been handed out, and counted: who keeps it takes a reference.
+ * code 0 means allowed; anything else is the code and the text of the refusal, ready for the client.
+ * One thread. Cost: access_reads is O(log columns).
+ */
+#ifndef PGTIDE_BROKER_ACCESS_H
+#define PGTIDE_BROKER_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/records.h"
+
+struct access {
+    uint32_t refs;
+    int code;       /* 0, or an enum wire_code */
+    char *message;  /* why not; NULL when allowed */
+    uint32_t oid;   /* of the table these facts are about */
+    bool all;       /* every column of the table may be read */
+    char **columns; /* the readable ones, sorted by strcmp */
+    uint32_t column_count;
+    char **generated; /* readable generated columns (never in the stream), in table order */
+    uint32_t generated_count;
+};
+
+/* With one reference. */
+struct access *access_new(void);
+/* A refusal; the text is formatted and cut at WIRE_TEXT_MAX. */
+struct access *access_refuse(int code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct access *access_ref(struct access *access);
+void access_unref(struct access *access); /* NULL is fine */
+/* While building: the name is copied. access_seal sorts, once, at the end. */
+void access_add_column(struct access *access, const char *name, bool generated);
+void access_seal(struct access *access);
+bool access_reads(const struct access *access, struct wire_span column);
+/* Whether both show the same columns of the same table: their subscriptions share a group. */
+bool access_same_view(const struct access *a, const struct access *b);
+
+#endif

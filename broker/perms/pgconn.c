@@ -1,0 +1,269 @@
+/* broker/perms/pgconn.c - libpq's asynchronous calls, as a small state machine on the loop.
+ *
+ * Two timers: `deadline` for what is under way, `retry` for the next attempt. All failures go through
+ * fail(), which drops the connection and sets `retry`; nothing else calls on_down. */
+#include "broker/perms/pgconn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/buf.h"
+#include "runtime/loop.h"
+
+#define RETRY_FIRST (100 * RT_MSEC)
+#define REASON_MAX  512
+
+enum state { DOWN, CONNECTING, PREPARING, IDLE, BUSY };
+
+/* What answers must not depend on. The path makes every name mean the catalog's. */
+static const char prepare_sql[] =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
+    " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
+    " pg_catalog.set_config('default_transaction_read_only', 'on', false)";
+
+struct pgconn {
+    struct pgconn_config config;
+    char *conninfo;
+    char *application_name;
+    enum state state;
+    PGconn *pq;
+    PGresult *result; /* of the statement under way, until its end is read */
+    struct rt_io *io;
+    struct rt_timer *deadline;
+    struct rt_timer *retry;
+    rt_usec pause;
+};
+
+static void drop(struct pgconn *conn)
+{
+    rt_timer_stop(conn->deadline);
+    rt_io_free(conn->io);
+    conn->io = NULL;
+    PQclear(conn->result);
+    conn->result = NULL;
+    PQfinish(conn->pq);
+    conn->pq = NULL;
+    conn->state = DOWN;
+}
+
+/* libpq's messages end with a line feed and may have several lines. */
+static void one_line(char *text)
+{
+    size_t len = strlen(text);
+
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' ')) {
+        text[--len] = '\0';
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\t') {
+            *at = ' ';
+        }
+    }
+}
+
+static void fail(struct pgconn *conn, const char *reason)
+{
+    char text[REASON_MAX];
+
+    (void)snprintf(text, sizeof(text), "%s", reason);
+    one_line(text);
+    drop(conn);
+    /* Up to a quarter more: many brokers that lost one server do not come back at the same moment. */
+    rt_usec jitter = (rt_usec)(rt_random64() % (uint64_t)(conn->pause / 4 + 1));
+    rt_timer_set(conn->retry, conn->pause + jitter, 0);
+    conn->pause =
+        conn->pause * 2 > conn->config.retry_max ? conn->config.retry_max : conn->pause * 2;
+    conn->config.events->on_down(conn->config.ctx, text);
+}
+
+static void on_io(void *ctx, int fd, int events);
+
+static void watch(struct pgconn *conn, int events)
+{
+    if (conn->io == NULL) {
+        conn->io = rt_io_new(conn->config.loop, PQsocket(conn->pq), on_io, conn);
+    }
+    rt_io_want(conn->io, events);
+}
+
+static bool flush(struct pgconn *conn)
+{
+    int left = PQflush(conn->pq);
+
+    if (left < 0) {
+        return false;
+    }
+    watch(conn, left > 0 ? RT_READ | RT_WRITE : RT_READ);
+    return true;
+}
+
+static bool send_sql(struct pgconn *conn, const char *sql, int count, const char *const *params)
+{
+    if (PQsendQueryParams(conn->pq, sql, count, NULL, params, NULL, NULL, 0) == 0) {
+        return false;
+    }
+    rt_timer_set(conn->deadline, conn->config.timeout, 0);
+    return flush(conn);
+}
+
+static void poll_connect(struct pgconn *conn)
+{
+    /* libpq may close the socket in here and go on to another address, with an equal number or not. */
+    rt_io_free(conn->io);
+    conn->io = NULL;
+    PostgresPollingStatusType status = PQconnectPoll(conn->pq);
+
+    if (status == PGRES_POLLING_READING) {
+        watch(conn, RT_READ);
+    } else if (status == PGRES_POLLING_WRITING) {
+        watch(conn, RT_WRITE);
+    } else if (status == PGRES_POLLING_OK) {
+        conn->state = PREPARING;
+        if (PQsetnonblocking(conn->pq, 1) != 0 || !send_sql(conn, prepare_sql, 0, NULL)) {
+            fail(conn, PQerrorMessage(conn->pq));
+        }
+    } else {
+        fail(conn, PQerrorMessage(conn->pq));
+    }
+}
+
+/* The statement is over: its last result was read. */
+static void finish_statement(struct pgconn *conn, const PGresult *result)
+{
+    bool preparing = conn->state == PREPARING;
+
+    rt_timer_stop(conn->deadline);
+    conn->state = IDLE;
+    if (!preparing) {
+        conn->config.events->on_result(conn->config.ctx, result);
+    } else if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+        conn->pause = RETRY_FIRST;
+        conn->config.events->on_up(conn->config.ctx);
+    } else {
+        fail(conn, PQresultErrorMessage(result));
+    }
+}
+
+static void read_results(struct pgconn *conn)
+{
+    bool done = false;
+
+    while (!done && PQisBusy(conn->pq) == 0) {
+        PGresult *next = PQgetResult(conn->pq);
+        done = next == NULL;
+        if (next != NULL) {
+            PQclear(conn->result);
+            conn->result = next;
+        }
+    }
+    if (PQstatus(conn->pq) == CONNECTION_BAD) {
+        fail(conn, PQerrorMessage(conn->pq));
+    } else if (done && (conn->state == BUSY || conn->state == PREPARING)) {
+        PGresult *result = conn->result;
+        conn->result = NULL;
+        finish_statement(conn, result);
+        PQclear(result);
+    }
+}
+
+static void on_io(void *ctx, int fd, int events)
+{
+    struct pgconn *conn = ctx;
+
+    (void)fd;
+    if (conn->state == CONNECTING) {
+        poll_connect(conn);
+        return;
+    }
+    if ((events & RT_READ) != 0 && PQconsumeInput(conn->pq) == 0) {
+        fail(conn, PQerrorMessage(conn->pq));
+        return;
+    }
+    if (!flush(conn)) {
+        fail(conn, PQerrorMessage(conn->pq));
+        return;
+    }
+    read_results(conn);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct pgconn *conn = ctx;
+
+    fail(conn, conn->state == CONNECTING ? "no connection within database.connect_timeout"
+                                         : "no answer within database.connect_timeout");
+}
+
+/* The server's notices are no news for us, and standard error is the log's. */
+static void ignore_notice(void *ctx, const char *message)
+{
+    (void)ctx;
+    (void)message;
+}
+
+static void on_retry(void *ctx)
+{
+    struct pgconn *conn = ctx;
+    const char *keys[] = { "dbname", "application_name", "client_encoding", NULL };
+    const char *values[] = { conn->conninfo, conn->application_name, "UTF8", NULL };
+
+    conn->pq = PQconnectStartParams(keys, values, 1);
+    if (conn->pq == NULL) {
+        fail(conn, "out of memory");
+        return;
+    }
+    if (PQstatus(conn->pq) == CONNECTION_BAD) {
+        fail(conn, PQerrorMessage(conn->pq));
+        return;
+    }
+    (void)PQsetNoticeProcessor(conn->pq, ignore_notice, NULL);
+    conn->state = CONNECTING;
+    rt_timer_set(conn->deadline, conn->config.timeout, 0);
+    watch(conn, RT_WRITE); /* as libpq wants it before the first poll */
+}
+
+struct pgconn *pgconn_new(const struct pgconn_config *config)
+{
+    struct pgconn *conn = rt_alloc(sizeof(*conn));
+
+    conn->config = *config;
+    conn->conninfo = rt_strdup(config->conninfo);
+    conn->application_name = rt_strdup(config->application_name);
+    conn->pause = RETRY_FIRST;
+    conn->deadline = rt_timer_new(config->loop, on_deadline, conn);
+    conn->retry = rt_timer_new(config->loop, on_retry, conn);
+    rt_timer_set(conn->retry, 0, 0);
+    return conn;
+}
+
+void pgconn_free(struct pgconn *conn)
+{
+    if (conn == NULL) {
+        return;
+    }
+    drop(conn);
+    rt_timer_free(conn->deadline);
+    rt_timer_free(conn->retry);
+    free(conn->conninfo);
+    free(conn->application_name);
+    free(conn);
+}
+
+bool pgconn_ready(const struct pgconn *conn)
+{
+    return conn->state == IDLE;
+}
+
+bool pgconn_send(struct pgconn *conn, const char *sql, int param_count, const char *const *params)
+{
+    if (conn->state != IDLE) {
+        return false;
+    }
+    conn->state = BUSY;
+    if (!send_sql(conn, sql, param_count, params)) {
+        /* Told from the loop, as everything is. */
+        rt_timer_set(conn->deadline, 0, 0);
+    }
+    return true;
+}

@@ -1,0 +1,46 @@
+/* broker/perms/pgconn.h - one connection to PostgreSQL that never blocks the loop and comes back by itself.
+ *
+ * One statement at a time. Its result comes with on_result; a connection that is lost, or a statement that
+ * takes longer than the timeout, comes as on_down, and what was asked is not answered any more. Attempts to
+ * connect start 100 ms apart and double up to retry_max, with jitter.
+ *
+ * Callbacks run from the loop, never from inside a call of this module. One thread. What libpq itself does while it
+ * begins to connect (looking up a host name) does block: use addresses, or a local resolver.
+ */
+#ifndef PGTIDE_BROKER_PERMS_PGCONN_H
+#define PGTIDE_BROKER_PERMS_PGCONN_H
+
+#include <stdbool.h>
+
+#include <libpq-fe.h>
+
+#include "runtime/clock.h"
+
+struct pgconn;
+struct rt_loop;
+
+struct pgconn_events {
+    void (*on_up)(void *ctx);
+    void (*on_down)(void *ctx, const char *reason); /* also for each attempt that fails; one line */
+    void (*on_result)(void *ctx, const PGresult *result); /* the module frees it */
+};
+
+struct pgconn_config {
+    struct rt_loop *loop;
+    const char *conninfo;         /* string or URI; copied */
+    const char *application_name; /* copied */
+    rt_usec timeout;              /* for connecting, and for one statement */
+    rt_usec retry_max;
+    const struct pgconn_events *events;
+    void *ctx;
+};
+
+struct pgconn *
+pgconn_new(const struct pgconn_config *config); /* begins to connect in the next turn */
+void pgconn_free(struct pgconn *conn);
+/* Connected, and no statement under way. */
+bool pgconn_ready(const struct pgconn *conn);
+/* Text parameters, text results. False when not ready; a connection that turns out broken is told by on_down. */
+bool pgconn_send(struct pgconn *conn, const char *sql, int param_count, const char *const *params);
+
+#endif

@@ -1,0 +1,48 @@
+/* edge/edge_metrics.h - what the client port counts. All names begin with pgtide_edge_. */
+#ifndef PGTIDE_EDGE_EDGE_METRICS_H
+#define PGTIDE_EDGE_EDGE_METRICS_H
+
+#include <stdbool.h>
+
+#include "edge/token.h"
+#include "runtime/metrics.h"
+
+enum edge_refusal {
+    EDGE_REFUSED_HEAD,        /* malformed HTTP */
+    EDGE_REFUSED_HANDSHAKE,   /* malformed WebSocket handshake, or another version */
+    EDGE_REFUSED_TOKEN,       /* 401 (realtime.reject_with_401) */
+    EDGE_REFUSED_LIMIT,       /* realtime.max_connections */
+    EDGE_REFUSED_DISABLED,    /* realtime.enabled */
+    EDGE_REFUSED_TIMEOUT,     /* no whole request in time */
+    EDGE_REFUSED_PENDING,     /* too many unfinished requests; the oldest goes */
+    EDGE_REFUSED_DESCRIPTORS, /* accept(2) found no descriptor */
+    EDGE_REFUSAL_COUNT,
+};
+
+enum { EDGE_CLOSE_KINDS = 13, EDGE_STATUS_KINDS = 11, EDGE_TOKEN_KINDS = TOKEN_NO_KEY + 2 };
+
+struct edge_metrics {
+    struct rt_counter *accepted;
+    struct rt_counter *refused[EDGE_REFUSAL_COUNT];
+    struct rt_counter *closes[EDGE_CLOSE_KINDS];
+    struct rt_counter *http[EDGE_STATUS_KINDS];
+    struct rt_counter *tokens[EDGE_TOKEN_KINDS]; /* by enum token_err; the last: none given */
+    struct rt_counter *messages_in;
+    struct rt_counter *frames_out;
+    struct rt_counter *bytes_in;
+    struct rt_counter *bytes_out;
+    struct rt_counter *writes;
+    struct rt_counter *slow;
+    struct rt_counter *malformed;
+    struct rt_counter *pongs;
+    struct rt_gauge *queue_bytes;
+    struct rt_gauge *pending;
+};
+
+void edge_metrics_init(struct edge_metrics *out, struct rt_metrics *metrics);
+/* How a client went: the code of the first close frame, ours or the client's; 0: none, the connection broke. */
+void edge_metrics_closed(const struct edge_metrics *metrics, unsigned code);
+void edge_metrics_answered(const struct edge_metrics *metrics, unsigned status);
+void edge_metrics_token(const struct edge_metrics *metrics, bool given, enum token_err err);
+
+#endif

@@ -1,0 +1,260 @@
+/* edge/fluxbase/in.c - see in.h. */
+#include "edge/fluxbase/in.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "edge/fluxbase/channel.h"
+#include "edge/hub.h"
+
+static const char formats[] = "a channel is table:{schema}.{table}, presence:{room} or "
+                              "broadcast:{topic}, or has a config with a table";
+
+__attribute__((format(printf, 3, 4))) static bool
+refuse(struct fluxbase_refusal *refusal, enum wire_code code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    refusal->code = code;
+    (void)vsnprintf(refusal->text, sizeof refusal->text, format, args);
+    va_end(args);
+    return false;
+}
+
+static bool fails(struct fluxbase_refusal *refusal, const char *text)
+{
+    return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s", text);
+}
+
+/* A member that must be a string if it is there. null counts as absent: SDKs send it for options not set. */
+static bool optional_text(const json_t *object, const char *name, struct rt_span *out,
+                          struct fluxbase_refusal *refusal)
+{
+    const json_t *value = json_object_get(object, name);
+
+    *out = (struct rt_span){ 0 };
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    if (!json_is_string(value)) {
+        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s must be a string", name);
+    }
+    *out = (struct rt_span){ (const uint8_t *)json_string_value(value), json_string_length(value) };
+    return true;
+}
+
+static bool equals(struct rt_span text, const char *word)
+{
+    return text.len == strlen(word) && memcmp(text.data, word, text.len) == 0;
+}
+
+static bool read_event(struct rt_span text, unsigned *out, struct fluxbase_refusal *refusal)
+{
+    if (text.data == NULL || equals(text, "*")) {
+        *out = HUB_EVERY_OP;
+    } else if (equals(text, "INSERT")) {
+        *out = HUB_INSERT;
+    } else if (equals(text, "UPDATE")) {
+        *out = HUB_UPDATE;
+    } else if (equals(text, "DELETE")) {
+        *out = HUB_DELETE;
+    } else {
+        return fails(refusal, "event must be INSERT, UPDATE, DELETE or *");
+    }
+    return true;
+}
+
+/* config, or the message itself in the older form. */
+static bool read_config(const json_t *config, struct fluxbase_message *message,
+                        struct fluxbase_refusal *refusal)
+{
+    struct rt_span event;
+    const json_t *filter = json_object_get(config, "filter");
+
+    message->form = FLUXBASE_BY_CONFIG;
+    if (!optional_text(config, "schema", &message->schema, refusal) ||
+        !optional_text(config, "table", &message->table, refusal) ||
+        !optional_text(config, "event", &event, refusal) ||
+        !read_event(event, &message->events, refusal)) {
+        return false;
+    }
+    if (filter != NULL && !json_is_null(filter)) {
+        return fails(refusal, "filters are not available yet; subscribe without a filter");
+    }
+    if (message->table.data == NULL || message->table.len == 0) {
+        return fails(refusal, "table is required for subscribe");
+    }
+    if (message->schema.data == NULL) {
+        message->schema = (struct rt_span){ (const uint8_t *)"public", 6 };
+    }
+    if (!fluxbase_is_schema_name(message->schema) || !fluxbase_is_table_name(message->table)) {
+        return fails(
+            refusal,
+            "schema and table must be names of 1 to 63 bytes without control characters, and a "
+            "schema without a dot");
+    }
+    if (message->channel.len > FLUXBASE_CHANNEL_MAX) {
+        return fails(refusal, "the channel name is longer than 255 bytes");
+    }
+    return true;
+}
+
+static bool read_channel_form(struct fluxbase_message *message, struct fluxbase_refusal *refusal)
+{
+    struct fluxbase_channel channel = fluxbase_channel_parse(message->channel);
+
+    switch (channel.kind) {
+    case FLUXBASE_TABLE:
+        message->form = FLUXBASE_BY_CHANNEL;
+        message->schema = channel.schema;
+        message->table = channel.table;
+        message->events = HUB_EVERY_OP;
+        return true;
+    case FLUXBASE_PRESENCE:
+        return fails(refusal, "presence channels are not available in this release");
+    case FLUXBASE_BROADCAST:
+        return fails(refusal, "broadcast channels are not available in this release");
+    case FLUXBASE_NO_CHANNEL:
+    default:
+        return refuse(refusal, WIRE_CODE_INVALID_CHANNEL, "invalid channel: %s", formats);
+    }
+}
+
+static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
+                           struct fluxbase_refusal *refusal)
+{
+    const json_t *config = json_object_get(root, "config");
+
+    if (config != NULL && !json_is_null(config)) {
+        if (!json_is_object(config)) {
+            return fails(refusal, "config must be an object");
+        }
+        return read_config(config, message, refusal);
+    }
+    if (json_object_get(root, "table") != NULL) {
+        return read_config(root, message, refusal);
+    }
+    if (message->channel.data == NULL) {
+        return fails(refusal, "channel or table is required for subscribe");
+    }
+    if (json_object_get(root, "filter") != NULL) {
+        return fails(refusal, "filters are not available yet; subscribe without a filter");
+    }
+    return read_channel_form(message, refusal);
+}
+
+static bool read_unsubscribe(const json_t *root, struct fluxbase_message *message,
+                             struct fluxbase_refusal *refusal)
+{
+    if (!optional_text(root, "subscription_id", &message->subscription_id, refusal)) {
+        return false;
+    }
+    if (message->channel.data == NULL && message->subscription_id.data == NULL) {
+        return fails(refusal, "channel or subscription_id is required for unsubscribe");
+    }
+    return true;
+}
+
+static bool read_token(const json_t *root, struct fluxbase_message *message,
+                       struct fluxbase_refusal *refusal)
+{
+    if (!optional_text(root, "token", &message->token, refusal)) {
+        return false;
+    }
+    if (message->token.len == 0) {
+        return fails(refusal, "token is required for access_token message");
+    }
+    return true;
+}
+
+static const struct {
+    const char *name;
+    enum fluxbase_type type;
+} types[] = {
+    { "subscribe", FLUXBASE_SUBSCRIBE },
+    { "unsubscribe", FLUXBASE_UNSUBSCRIBE },
+    { "ping", FLUXBASE_PING },
+    { "heartbeat", FLUXBASE_HEARTBEAT },
+    { "access_token", FLUXBASE_ACCESS_TOKEN },
+};
+
+static bool read_type(const json_t *root, struct fluxbase_message *message,
+                      struct fluxbase_refusal *refusal)
+{
+    struct rt_span name;
+
+    if (!optional_text(root, "type", &name, refusal)) {
+        return false;
+    }
+    if (name.data == NULL) {
+        return fails(refusal, "the message has no type");
+    }
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (equals(name, types[i].name)) {
+            message->type = types[i].type;
+            return true;
+        }
+    }
+    if (equals(name, "broadcast") || equals(name, "presence")) {
+        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                      "%.9s is not available in this release", (const char *)name.data);
+    }
+    return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "unknown message type \"%.*s\"",
+                  name.len < 64 ? (int)name.len : 64, (const char *)name.data);
+}
+
+static bool read_members(const json_t *root, struct fluxbase_message *message,
+                         struct fluxbase_refusal *refusal)
+{
+    if (!optional_text(root, "channel", &message->channel, refusal)) {
+        return false;
+    }
+    switch (message->type) {
+    case FLUXBASE_SUBSCRIBE:
+        return read_subscribe(root, message, refusal);
+    case FLUXBASE_UNSUBSCRIBE:
+        return read_unsubscribe(root, message, refusal);
+    case FLUXBASE_ACCESS_TOKEN:
+        return read_token(root, message, refusal);
+    case FLUXBASE_PING:
+    case FLUXBASE_HEARTBEAT:
+    case FLUXBASE_UNKNOWN:
+    default:
+        return true;
+    }
+}
+
+bool fluxbase_read(struct rt_span text, struct fluxbase_message *message,
+                   struct fluxbase_refusal *refusal)
+{
+    json_error_t error;
+
+    *message = (struct fluxbase_message){ 0 };
+    json_t *root = json_loadb((const char *)text.data, text.len,
+                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL) {
+        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                      "the message is not valid JSON: %s (line %d, column %d)", error.text,
+                      error.line, error.column);
+    }
+    message->tree = root;
+    if (!json_is_object(root)) {
+        return fails(refusal, "the message must be a JSON object");
+    }
+    if (!read_type(root, message, refusal)) {
+        struct fluxbase_refusal ignored;
+        (void)optional_text(root, "channel", &message->channel, &ignored);
+        return false;
+    }
+    return read_members(root, message, refusal);
+}
+
+void fluxbase_message_fini(struct fluxbase_message *message)
+{
+    json_decref(message->tree);
+    *message = (struct fluxbase_message){ 0 };
+}

@@ -1,0 +1,58 @@
+/* edge/fluxbase/in.h - a client's message on /realtime: JSON text in, one checked request out. Pure.
+ *
+ * Three ways to subscribe to a table are the same request here (reference: seed 003 and its SDKs):
+ *
+ *   {"type":"subscribe","channel":"table:public.users"}                           by channel
+ *   {"type":"subscribe","channel":any,"config":{"event","schema","table"}}        by config
+ *   {"type":"subscribe","schema","table","event"}                                 the older form of it
+ *
+ * What this release does not serve is refused here, filters above all: an ignored filter would show rows that the client
+ * asked not to see. Duplicate members are refused too: two readers may differ in which one counts.
+ */
+#ifndef PGTIDE_EDGE_FLUXBASE_IN_H
+#define PGTIDE_EDGE_FLUXBASE_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/records.h"
+#include "runtime/buf.h"
+
+enum fluxbase_type {
+    FLUXBASE_UNKNOWN, /* not read that far */
+    FLUXBASE_SUBSCRIBE,
+    FLUXBASE_UNSUBSCRIBE,
+    FLUXBASE_PING,
+    FLUXBASE_HEARTBEAT,
+    FLUXBASE_ACCESS_TOKEN,
+};
+
+/* How the changes of a subscription are framed. */
+enum fluxbase_form { FLUXBASE_BY_CHANNEL, FLUXBASE_BY_CONFIG };
+
+struct fluxbase_message {
+    enum fluxbase_type type;
+    struct rt_span channel; /* as the client wrote it; data NULL: not given */
+    /* subscribe */
+    enum fluxbase_form form;
+    struct rt_span schema;
+    struct rt_span table;
+    unsigned events; /* mask of enum hub_op */
+    /* unsubscribe */
+    struct rt_span subscription_id; /* data NULL: not given */
+    /* access_token */
+    struct rt_span token;
+    void *tree; /* what the spans point into */
+};
+
+struct fluxbase_refusal {
+    enum wire_code code;
+    char text[320];
+};
+
+/* False: *refusal says why; `message` holds what could be read (type, channel). Release it in either case. */
+bool fluxbase_read(struct rt_span text, struct fluxbase_message *message,
+                   struct fluxbase_refusal *refusal);
+void fluxbase_message_fini(struct fluxbase_message *message);
+
+#endif

@@ -1,0 +1,42 @@
+/* edge/fluxbase/out.h - the frames of /realtime, server to client. Pure: text into a buffer.
+ *
+ * Each is the frame of seed 003 or a superset of it that the real SDKs read too; docs/protocol-fluxbase.md shows them.
+ * Members that do not apply are absent, never null (gap's `after` included).
+ */
+#ifndef PGTIDE_EDGE_FLUXBASE_OUT_H
+#define PGTIDE_EDGE_FLUXBASE_OUT_H
+
+#include <stdbool.h>
+
+#include "edge/fluxbase/in.h"
+#include "edge/hub.h"
+
+/* What a subscription is called in its frames. */
+struct fluxbase_names {
+    struct rt_span channel; /* the client's text */
+    struct rt_span schema;
+    struct rt_span table;
+    const char *event; /* "INSERT", …, "*" */
+    const char *id;    /* subscription_id */
+};
+
+const char *fluxbase_event_name(unsigned events);
+const char *fluxbase_code_name(enum wire_code code);
+
+/* All append. */
+void fluxbase_out_subscribed(struct rt_buf *out, const struct fluxbase_names *names,
+                             const struct hub_accepted *accepted);
+void fluxbase_out_unsubscribed(struct rt_buf *out, const struct fluxbase_names *names);
+void fluxbase_out_token_updated(struct rt_buf *out);
+/* channel.data NULL: not known. */
+void fluxbase_out_error(struct rt_buf *out, enum wire_code code, struct rt_span message,
+                        struct rt_span channel);
+void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
+                      const struct hub_gap *gap);
+/* The payload object of a change: the same for every channel and form. */
+void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event);
+/* The frame around it. */
+void fluxbase_out_change(struct rt_buf *out, enum fluxbase_form form, struct rt_span channel,
+                         struct rt_span payload);
+
+#endif

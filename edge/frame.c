@@ -1,0 +1,87 @@
+/* edge/frame.c - server frames are never fragmented, never masked, and use the shortest length form. */
+#include "edge/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/buf.h"
+
+enum {
+    FIN = 0x80,
+    OPCODE_TEXT = 1,
+    OPCODE_CLOSE = 8,
+    LENGTH_16 = 126,
+    LENGTH_64 = 127,
+    CONTROL_MAX = 125,
+    NO_STATUS = 1005,
+};
+
+static struct edge_frame *make(unsigned opcode, const void *payload, size_t len)
+{
+    size_t header = len < LENGTH_16 ? 2 : (len <= UINT16_MAX ? 4 : 10);
+    struct edge_frame *frame = rt_alloc(sizeof(*frame) + header + len);
+    uint8_t *at = frame->bytes;
+
+    frame->refs = 1;
+    frame->len = (uint32_t)(header + len);
+    *at++ = (uint8_t)(FIN | opcode);
+    if (header == 2) {
+        *at++ = (uint8_t)len;
+    } else {
+        *at++ = header == 4 ? LENGTH_16 : LENGTH_64;
+        for (size_t byte = header - 2; byte > 0; byte--) {
+            *at++ = (uint8_t)((uint64_t)len >> (8 * (byte - 1)));
+        }
+    }
+    if (len > 0) {
+        memcpy(at, payload, len);
+    }
+    return frame;
+}
+
+struct edge_frame *edge_frame_text(const void *payload, size_t len)
+{
+    return make(OPCODE_TEXT, payload, len);
+}
+
+struct edge_frame *edge_frame_control(unsigned opcode, const void *payload, size_t len)
+{
+    return make(opcode, payload, len < CONTROL_MAX ? len : CONTROL_MAX);
+}
+
+struct edge_frame *edge_frame_close(unsigned code, const char *reason)
+{
+    uint8_t payload[CONTROL_MAX];
+    size_t len = strnlen(reason, CONTROL_MAX - 2);
+
+    while (len > 0 && ((uint8_t)reason[len] & 0xc0) == 0x80) {
+        len--; /* cut, and not inside a character */
+    }
+    payload[0] = (uint8_t)(code >> 8);
+    payload[1] = (uint8_t)code;
+    memcpy(payload + 2, reason, len);
+    return make(OPCODE_CLOSE, payload, code == NO_STATUS ? 0 : len + 2);
+}
+
+struct edge_frame *edge_frame_raw(const void *bytes, size_t len)
+{
+    struct edge_frame *frame = rt_alloc(sizeof(*frame) + len);
+
+    frame->refs = 1;
+    frame->len = (uint32_t)len;
+    memcpy(frame->bytes, bytes, len);
+    return frame;
+}
+
+struct edge_frame *edge_frame_ref(struct edge_frame *frame)
+{
+    frame->refs++;
+    return frame;
+}
+
+void edge_frame_unref(struct edge_frame *frame)
+{
+    if (frame != NULL && --frame->refs == 0) {
+        free(frame);
+    }
+}

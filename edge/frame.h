@@ -1,0 +1,30 @@
+/* edge/frame.h - one ready-made piece of the wire, shared by all its receivers.
+ *
+ * A change is encoded once per (event, dialect, column set); the bytes, WebSocket header included, are
+ * the same for every client (server frames are not masked, RFC 6455 5.1), so a connection's queue holds
+ * references. A frame is immutable and counted; the count is not atomic (one thread).
+ */
+#ifndef PGTIDE_EDGE_FRAME_H
+#define PGTIDE_EDGE_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct edge_frame {
+    uint32_t refs;
+    uint32_t len; /* of bytes: header and payload */
+    uint8_t bytes[];
+};
+
+/* An unfragmented text frame; the caller owns the reference. Payload up to 1 GiB. */
+struct edge_frame *edge_frame_text(const void *payload, size_t len);
+/* A control frame: opcode 8, 9 or 10, payload up to 125 bytes. */
+struct edge_frame *edge_frame_control(unsigned opcode, const void *payload, size_t len);
+/* A close frame; code 1005 stands for none. `reason` is cut to 123 bytes, between characters. */
+struct edge_frame *edge_frame_close(unsigned code, const char *reason);
+/* Bytes as they are, for the HTTP answer that precedes the first frame. */
+struct edge_frame *edge_frame_raw(const void *bytes, size_t len);
+struct edge_frame *edge_frame_ref(struct edge_frame *frame);
+void edge_frame_unref(struct edge_frame *frame); /* NULL is fine */
+
+#endif

@@ -1,0 +1,146 @@
+/* edge/hub.h - who of this edge's clients wants what, and how a change reaches each of them.
+ *
+ * The hub stands between the dialects (below) and the shards (edge/uplink.h, above). Dialects speak to it in
+ * neutral operations: join, subscribe, unsubscribe, change of identity, leave. It shares and fans out:
+ *
+ *   client subscription   what one connection asked for: (channel, form, text, events)
+ *   upward subscription   one per (identity, channel), whatever the number of clients behind it
+ *   group                 the broker's unit: everybody who sees the same of a table
+ *   audience              members of a group whose frames are the same bytes: one (dialect, form, text)
+ *
+ * A change is encoded at most once per (event, audience), and its row once per (event, column set); the frame is
+ * shared by all members and forgotten when the event is over.
+ *
+ * A subscription is answered once: on_accepted when it is armed, or on_refused, at the latest after
+ * HUB_SUBSCRIBE_TIMEOUT without a reachable shard. In force, it survives the loss of its shard: it is
+ * announced again by itself, and the client hears on_gap when it is complete again, or on_refused.
+ *
+ * Callbacks of a dialect must not call the hub; they send frames and close connections. One thread, no global
+ * state. Join, subscribe, unsubscribe: O(1); leave: O(subscriptions of the client); an event: O(members).
+ */
+#ifndef PGTIDE_EDGE_HUB_H
+#define PGTIDE_EDGE_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edge/frame.h"
+#include "edge/token.h"
+#include "proto/records.h"
+#include "runtime/buf.h"
+#include "runtime/clock.h"
+
+struct hub;
+struct hub_client;
+struct hub_sub;
+struct row_def;
+struct rt_keys;
+struct rt_process;
+
+#define HUB_SUBSCRIBE_TIMEOUT (10 * RT_SEC) /* for a shard that is not reachable */
+#define HUB_ANSWER_TIMEOUT    (15 * RT_SEC) /* for a shard that is, and says nothing */
+
+struct hub_config {
+    const struct rt_process *process;
+    const struct rt_keys *keys; /* of the links; NULL: no encryption */
+    rt_usec (*now)(void);       /* NULL: rt_now */
+    rt_usec (*wall_now)(void);  /* NULL: rt_wall_now */
+};
+
+/* Connects to every shard. Owns the readiness condition "shards" and the metrics pgtide_edge_… of subscriptions
+ * and events. Never NULL. */
+struct hub *hub_new(const struct hub_config *config);
+/* After every client has left (the server is freed first). */
+void hub_free(struct hub *hub);
+/* Once a second: deadlines and token expiry. The hub's own timer calls it; tests do. */
+void hub_tick(struct hub *hub);
+
+/* --- what a dialect is told ------------------------------------------------------------------------ */
+
+/* Bits, so that a set of them is an event mask. */
+enum hub_op { HUB_INSERT = 1, HUB_UPDATE = 2, HUB_DELETE = 4, HUB_TRUNCATE = 8 };
+#define HUB_EVERY_OP 15u
+
+/* One change as the members of a group see it. Valid during encode() only. Texts are UTF-8. */
+struct hub_event {
+    enum hub_op op;
+    struct wire_position position;
+    int64_t commit_time; /* microseconds since 1970 */
+    struct rt_span schema;
+    struct rt_span table;
+    struct rt_span record;     /* JSON object; len 0: none (DELETE, TRUNCATE) */
+    struct rt_span old_record; /* JSON object; len 0: none (INSERT, TRUNCATE) */
+    struct rt_span unchanged;  /* JSON array of column names not in the WAL; len 0: none */
+    struct rt_span too_large;  /* JSON array of column names over database.max_value; len 0: none */
+    const struct row_def *columns; /* and the tuples, for a dialect that needs single values */
+    struct wire_tuple new_row;
+    struct wire_tuple old_row;
+    uint64_t content; /* equal numbers: equal in every member above; never 0 */
+};
+
+struct hub_accepted {
+    struct wire_position position; /* complete from here on */
+    bool defined;                  /* whether the broker has described the table already */
+    const struct row_def *columns; /* NULL unless defined */
+};
+
+struct hub_gap {
+    struct wire_position after;    /* everything up to here was delivered */
+    struct wire_position position; /* complete from here on */
+    const char *reason;
+};
+
+/* `dialect` is what the client joined with, `sub` the user pointer of hub_want. */
+struct hub_dialect {
+    const char *name;
+    /* The frame of an event for one audience; the hub owns the reference afterwards. NULL: nothing is sent. */
+    struct edge_frame *(*encode)(void *dialect, const struct hub_event *event, unsigned form,
+                                 struct rt_span text);
+    /* Queues a frame for a member; `to` is the joining client's. Takes its own reference. */
+    void (*deliver)(void *to, struct edge_frame *frame);
+    void (*on_accepted)(void *session, void *sub, const struct hub_accepted *accepted);
+    /* The subscription is over and its handle invalid. */
+    void (*on_refused)(void *session, void *sub, enum wire_code code, struct rt_span message);
+    void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
+    /* The identity's token has expired; its subscriptions deliver nothing from now on. Close the client. */
+    void (*on_expired)(void *session);
+};
+
+/* --- what a dialect asks for ------------------------------------------------------------------------- */
+
+struct hub_joining {
+    const struct hub_dialect *ops; /* outlives the client */
+    void *dialect;
+    void *session;
+    void *to;                  /* first argument of deliver */
+    struct identity *identity; /* moved out: empty afterwards */
+};
+struct hub_client *hub_join(struct hub *hub, const struct hub_joining *joining);
+/* Ends all subscriptions, without callbacks. NULL is fine. */
+void hub_leave(struct hub_client *client);
+/* Swaps the identity. Subscriptions in force go on under the old one until the shard has accepted the new one, at
+ * one point of the stream, without a gap; or are refused. Moves *identity out. */
+void hub_set_identity(struct hub_client *client, struct identity *identity);
+size_t hub_client_subs(const struct hub_client *client);
+
+enum hub_err {
+    HUB_OK = 0,
+    HUB_TOO_MANY, /* realtime.max_subscriptions_per_connection */
+    HUB_EXPIRED,  /* the client's token */
+};
+
+struct hub_want {
+    struct rt_span channel; /* neutral name, "table:public.users"; at most WIRE_CHANNEL_MAX bytes */
+    unsigned form;          /* the dialect's: which kind of frame; below 256 */
+    struct rt_span text;    /* what the client calls it, part of its frames; at most 4096 bytes */
+    unsigned events;        /* mask of enum hub_op */
+    void *user;             /* the dialect's subscription */
+};
+/* *out_sub is valid until hub_unsubscribe(), on_refused or hub_leave(). It is set before on_accepted, which may be called from
+ * here when the channel is in force already. on_refused never is. */
+enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *want,
+                           struct hub_sub **out_sub);
+void hub_unsubscribe(struct hub_sub *sub);
+
+#endif

@@ -1,0 +1,380 @@
+/* edge/server.c - from an accepted socket to a client of a dialect, or to an answer.
+ *
+ * The way of a request: listener, http_client (head), http_head_check(), handshake_run(), then the route below.
+ * Limits that a client can reach: requests that are not whole (the oldest goes), connections
+ * (the dialect's frame and 1013; past OVERFLOW_MAX of those at a time a plain 503).
+ */
+#include "edge/server.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "edge/conn_internal.h"
+#include "edge/handshake.h"
+#include "edge/http_client.h"
+#include "edge/listener.h"
+#include "runtime/config.h"
+#include "runtime/health.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/process.h"
+
+/* edge/page/index.html, see pgtide_embed() */
+extern const unsigned char edge_page[];
+extern const unsigned long edge_page_size;
+
+enum {
+    PENDING_MAX = 4096,   /* requests being received or answered */
+    OVERFLOW_MAX = 256,   /* clients over the limit that are being told so */
+    NOTSENT_BYTES = 32768 /* of a client, in the kernel, before the socket counts as full */
+};
+
+struct edge_server {
+    struct edge_carrier carrier;
+    struct http_client_owner requests;
+    struct handshake *handshake;
+    struct listener *listener; /* NULL: draining */
+    const struct token_verifier *verifier;
+    struct rt_condition *listening;
+    struct edge_dialect *dialects;
+    void **dialect_ctx;
+    struct rt_gauge **open; /* connections, by dialect */
+    struct rt_counter **opened;
+    size_t dialect_count;
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+};
+
+/* --- becoming a WebSocket --- */
+
+static void set_socket_options(const struct edge_server *server, int fd)
+{
+    int on = 1;
+    int send_buffer = (int)server->carrier.config->realtime_write_buffer_size;
+    int notsent = NOTSENT_BYTES;
+
+    /* A refusal costs speed or memory, nothing else. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof(notsent));
+}
+
+static size_t open_connections(const struct edge_server *server)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < server->dialect_count; i++) {
+        sum += server->open[i]->value;
+    }
+    return (size_t)sum;
+}
+
+/* The 101 is queued before the dialect is asked, so that both leave in one write. */
+static struct edge_conn *take_over(struct edge_server *server, struct http_client *client,
+                                   size_t index, const struct handshake_request *request)
+{
+    int fd = http_client_release(client);
+
+    set_socket_options(server, fd);
+    struct edge_conn *conn =
+        edge_conn_new(&server->carrier, fd, &server->dialects[index], server->open[index]);
+    struct edge_frame *answer = edge_frame_raw(request->response.data, request->response.len);
+    edge_conn_send(conn, answer);
+    edge_frame_unref(answer);
+    edge_metrics_answered(&server->carrier.metrics, 101);
+    return conn;
+}
+
+static void turn_away(struct edge_server *server, struct http_client *client, size_t index,
+                      const struct handshake_request *request)
+{
+    const struct edge_dialect *dialect = &server->dialects[index];
+
+    rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_LIMIT], 1);
+    rt_log_warn(server->carrier.log, "client.too_many",
+                RT_U("connections", open_connections(server)),
+                RT_S("hint", "raise realtime.max_connections or add an edge"));
+    if (server->carrier.conn_count >= open_connections(server) + OVERFLOW_MAX) {
+        http_client_answer(client, &http_answer_busy, true);
+        return;
+    }
+    struct edge_conn *conn = take_over(server, client, index, request);
+    struct edge_frame *frame = dialect->frame_too_many(server->dialect_ctx[index]);
+    if (frame != NULL) {
+        edge_conn_send(conn, frame);
+        edge_frame_unref(frame);
+    }
+    edge_conn_close(conn, EDGE_CLOSE_TRY_LATER, "too many connections");
+}
+
+static enum token_err identify(struct edge_server *server, const struct handshake_request *request,
+                               struct identity *identity)
+{
+    enum token_err err = TOKEN_OK;
+
+    if (request->has_token) {
+        err = token_verify(server->verifier, request->token, request->token_len, rt_wall_now(),
+                           identity);
+    } else {
+        identity_anonymous(server->verifier, identity);
+    }
+    edge_metrics_token(&server->carrier.metrics, request->has_token, err);
+    return err;
+}
+
+static void let_in(struct edge_server *server, struct http_client *client, size_t index,
+                   const struct handshake_request *request, const struct http_input *input)
+{
+    const struct rt_config *config = server->carrier.config;
+    struct identity identity = { .role = "" };
+
+    if (open_connections(server) >= (size_t)config->realtime_max_connections) {
+        turn_away(server, client, index, request);
+        return;
+    }
+    enum token_err err = identify(server, request, &identity);
+    if (err != TOKEN_OK && config->realtime_reject_with_401) {
+        rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_TOKEN], 1);
+        http_client_answer(client, &http_answer_bad_token, true);
+        return;
+    }
+    struct edge_conn *conn = take_over(server, client, index, request);
+    rt_counter_add(server->opened[index], 1);
+    edge_conn_open(conn, server->dialect_ctx[index], err, &identity);
+    if (input->rest_len > 0) {
+        edge_conn_input(conn, input->rest, input->rest_len);
+    }
+}
+
+/* --- routes --- */
+
+static void refuse(struct edge_server *server, struct http_client *client, enum edge_refusal why,
+                   const struct http_answer *answer)
+{
+    rt_counter_add(server->carrier.metrics.refused[why], 1);
+    http_client_answer(client, answer, true);
+}
+
+/* A path with one slash behind it is the same path. */
+static bool path_is(const char *path, const char *wanted)
+{
+    size_t len = strlen(wanted);
+
+    return strncmp(path, wanted, len) == 0 &&
+           (path[len] == '\0' || (path[len] == '/' && path[len + 1] == '\0'));
+}
+
+static void route_dialect(struct edge_server *server, struct http_client *client, size_t index,
+                          const struct http_head *head, const struct handshake_request *request,
+                          const struct http_input *input)
+{
+    if (!server->carrier.config->realtime_enabled) {
+        refuse(server, client, EDGE_REFUSED_DISABLED, &http_answer_disabled);
+    } else if (!head->upgrade || head->method != HTTP_GET) {
+        http_client_answer(client, &http_answer_upgrade, head->method != HTTP_HEAD);
+    } else if (!request->version_13) {
+        refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_version);
+    } else if (!request->established || head->has_body) {
+        refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_bad_handshake);
+    } else if (server->listener == NULL) {
+        http_client_answer(client, &http_answer_busy, true); /* draining */
+    } else {
+        let_in(server, client, index, request, input);
+    }
+}
+
+static void route(struct edge_server *server, struct http_client *client,
+                  const struct http_head *head, const struct handshake_request *request,
+                  const struct http_input *input)
+{
+    bool with_body = head->method != HTTP_HEAD;
+
+    for (size_t i = 0; i < server->dialect_count; i++) {
+        if (path_is(request->path, server->dialects[i].path)) {
+            route_dialect(server, client, i, head, request, input);
+            return;
+        }
+    }
+    if (strcmp(request->path, "/") == 0 || strcmp(request->path, "/index.html") == 0) {
+        struct http_answer page = http_answer_page((struct rt_span){ edge_page, edge_page_size });
+        http_client_answer(client, &page, with_body);
+    } else if (path_is(request->path, "/healthz")) {
+        http_client_answer(client, &http_answer_ok, with_body);
+    } else {
+        http_client_answer(client, &http_answer_not_found, with_body);
+    }
+}
+
+static void on_head(void *ctx, struct http_client *client, struct http_input input)
+{
+    struct edge_server *server = ctx;
+    struct http_head head = { .method = HTTP_OTHER };
+    const char *wrong = http_head_check(input.head, input.head_len, &head);
+
+    if (wrong != NULL) {
+        rt_log_debug(server->carrier.log, "client.malformed_request", RT_S("reason", wrong));
+        refuse(server, client, EDGE_REFUSED_HEAD, &http_answer_bad_head);
+        return;
+    }
+    if (head.method == HTTP_OTHER) {
+        http_client_answer(client, &http_answer_method, true);
+        return;
+    }
+    const struct handshake_request *request = handshake_run(server->handshake, &head, input.head);
+    if (request == NULL) {
+        refuse(server, client, head.upgrade ? EDGE_REFUSED_HANDSHAKE : EDGE_REFUSED_HEAD,
+               head.upgrade ? &http_answer_bad_handshake : &http_answer_bad_head);
+        return;
+    }
+    route(server, client, &head, request, &input);
+}
+
+/* --- the listener, and the end --- */
+
+static void on_accept(void *ctx, int fd)
+{
+    struct edge_server *server = ctx;
+
+    rt_counter_add(server->carrier.metrics.accepted, 1);
+    if (server->requests.count >= PENDING_MAX && http_client_drop_oldest(&server->requests)) {
+        rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_PENDING], 1);
+    }
+    http_client_new(&server->requests, fd);
+}
+
+static void on_exhausted(void *ctx)
+{
+    struct edge_server *server = ctx;
+
+    rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_DESCRIPTORS], 1);
+    rt_log_warn(server->carrier.log, "edge.no_descriptors",
+                RT_U("connections", open_connections(server)),
+                RT_S("hint", "raise the limit of open files (ulimit -n, LimitNOFILE)"));
+}
+
+static void check_drained(void *ctx)
+{
+    struct edge_server *server = ctx;
+
+    if (server->drained != NULL && server->carrier.conn_count == 0 && server->requests.count == 0) {
+        void (*done)(void *) = server->drained;
+        server->drained = NULL;
+        done(server->drained_ctx);
+    }
+}
+
+static void add_dialects(struct edge_server *server, const struct edge_server_config *config)
+{
+    struct rt_metrics *metrics = config->process->metrics;
+    size_t count = config->dialect_count;
+
+    server->dialect_count = count;
+    server->dialects = rt_alloc(count * sizeof(*server->dialects));
+    server->dialect_ctx = rt_alloc(count * sizeof(*server->dialect_ctx));
+    server->open = rt_alloc(count * sizeof(struct rt_gauge *));
+    server->opened = rt_alloc(count * sizeof(struct rt_counter *));
+    for (size_t i = 0; i < count; i++) {
+        char labels[64];
+        server->dialects[i] = config->dialects[i];
+        server->dialect_ctx[i] = config->dialect_ctx[i];
+        (void)snprintf(labels, sizeof(labels), "dialect=\"%s\"", config->dialects[i].name);
+        server->open[i] = rt_gauge_new(metrics, "pgtide_edge_connections", labels,
+                                       "Client connections that are open");
+        server->opened[i] = rt_counter_new(metrics, "pgtide_edge_connections_total", labels,
+                                           "Client connections opened since the start");
+    }
+}
+
+static bool start(struct edge_server *server, const struct edge_server_config *config)
+{
+    const struct rt_process *process = config->process;
+
+    server->handshake = handshake_new(process->log);
+    if (server->handshake == NULL) {
+        return false;
+    }
+    server->listener = listener_new(&(struct listener_config){
+        .loop = process->loop,
+        .log = process->log,
+        .address = process->config->edge_listen,
+        .on_accept = on_accept,
+        .on_exhausted = on_exhausted,
+        .ctx = server,
+    });
+    if (server->listener == NULL) {
+        return false;
+    }
+    rt_log_info(process->log, "edge.listening",
+                RT_S("address", listener_address(server->listener)));
+    rt_condition_set(server->listening, true, "on %s", listener_address(server->listener));
+    return true;
+}
+
+struct edge_server *edge_server_new(const struct edge_server_config *config)
+{
+    struct edge_server *server = rt_alloc(sizeof(*server));
+
+    edge_carrier_init(&server->carrier, config->process);
+    server->carrier.on_conn_freed = check_drained;
+    server->carrier.owner = server;
+    server->requests = (struct http_client_owner){
+        .carrier = &server->carrier, .on_head = on_head, .on_freed = check_drained, .ctx = server
+    };
+    list_init(&server->requests.clients);
+    server->verifier = config->verifier;
+    server->listening = rt_condition_new(config->process->health, "listening");
+    add_dialects(server, config);
+    if (!start(server, config)) {
+        edge_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(void *ctx),
+                       void *ctx)
+{
+    struct list_node *head = &server->carrier.conns;
+
+    rt_condition_set(server->listening, false, "shutting down");
+    listener_free(server->listener);
+    server->listener = NULL;
+    server->drained = done;
+    server->drained_ctx = ctx;
+    for (struct list_node *node = head->next; node != head; node = node->next) {
+        rt_usec delay = spread > 0 ? (rt_usec)(rt_random64() % (uint64_t)spread) : 0;
+        edge_conn_plan_close(edge_conn_of(node), delay, EDGE_CLOSE_GOING_AWAY,
+                             "server is shutting down");
+    }
+    check_drained(server);
+}
+
+void edge_server_free(struct edge_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    server->drained = NULL;
+    listener_free(server->listener);
+    http_client_drop_all(&server->requests);
+    while (!list_is_empty(&server->carrier.conns)) {
+        edge_conn_abort(edge_conn_of(server->carrier.conns.next));
+    }
+    handshake_free(server->handshake);
+    edge_carrier_fini(&server->carrier);
+    free(server->dialects);
+    free(server->dialect_ctx);
+    free(server->open);
+    free(server->opened);
+    free(server);
+}
+
+size_t edge_server_connections(const struct edge_server *server)
+{
+    return open_connections(server);
+}

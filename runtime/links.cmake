@@ -1,0 +1,15 @@
+# Tests and fuzz targets of the links (seq_*, link_*, pub, sub, keys). The list above registers every
+# *_test.c; what is here is what it cannot know.
+foreach(stem seq link_header link_session link_sim keys)
+    if(NOT TARGET unit_runtime_${stem})
+        pgtide_unit_test(runtime/${stem} DEPENDS pgtide_runtime)
+    endif()
+endforeach()
+foreach(stem link_session link_sim)
+    if(TARGET unit_runtime_${stem})
+        target_sources(unit_runtime_${stem} PRIVATE "${PROJECT_SOURCE_DIR}/tests/unit/runtime/link_world.c")
+    endif()
+endforeach()
+if(NOT TARGET fuzz_link_frame AND NOT TARGET replay_link_frame)
+    pgtide_fuzz_target(link_frame DEPENDS pgtide_runtime)
+endif()

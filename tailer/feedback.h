@@ -1,0 +1,30 @@
+/* tailer/feedback.h - what may be confirmed to PostgreSQL.
+ *
+ * PostgreSQL throws WAL away behind the confirmed ("flushed") position, and never sends it again. So a
+ * position is confirmed only when every shard has processed everything up to it:
+ *
+ *   - a shard that has acknowledged all its frames, and for which nothing waits to be framed, holds
+ *     nothing back: for it everything published is done;
+ *   - any other shard is done up to the tag of its last acknowledged frame. A frame's tag is the end of the last
+ *     transaction that is complete with that frame, so part of a transaction never counts.
+ *
+ * The result never goes backwards: PostgreSQL forgets, it does not take back. Pure.
+ */
+#ifndef PGTIDE_TAILER_FEEDBACK_H
+#define PGTIDE_TAILER_FEEDBACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct feedback_shard {
+    bool all_done;      /* acknowledged to the last frame, and nothing waits to be framed */
+    uint64_t acked_tag; /* of the last acknowledged frame; 0: none yet */
+};
+
+/* `published`: end of the last complete transaction or progress that all shards were given.
+ * `before`: the last result, 0 at first. */
+uint64_t feedback_flushed(const struct feedback_shard *shards, size_t count, uint64_t published,
+                          uint64_t before);
+
+#endif

@@ -1,0 +1,115 @@
+/* tailer/term.c - see term.h. */
+#include "tailer/term.h"
+
+#include <stdlib.h>
+
+#include "proto/records.h"
+#include "runtime/config.h"
+#include "runtime/log.h"
+#include "runtime/process.h"
+#include "tailer/catalog.h"
+#include "tailer/instruments.h"
+
+static void on_fresh(void *ctx, uint32_t shard)
+{
+    struct term *term = ctx;
+    publish_fresh(term->publish, shard);
+}
+
+static void on_ack(void *ctx, uint32_t shard, uint64_t seq, uint64_t tag)
+{
+    struct term *term = ctx;
+
+    publish_acked(term->publish, shard, seq, tag);
+    term->config.on_ack(term->config.ctx);
+}
+
+static void answer_need(struct term *term, uint32_t shard, uint32_t rel)
+{
+    const struct relation *relation = relcache_find(term->relcache, rel);
+
+    rt_counter_add(term->config.metrics->needs, 1);
+    if (relation == NULL) {
+        rt_counter_add(term->config.metrics->bad_messages, 1);
+        rt_log_error(term->config.process->log, "shard.unknown_relation", RT_U("shard", shard),
+                     RT_U("rel", rel),
+                     RT_S("advice", "restart this broker: it gets everything again"));
+        return;
+    }
+    links_message(term->links, shard,
+                  (struct rt_span){ relation->record.data, relation->record.len });
+}
+
+static void on_shard_message(void *ctx, uint32_t shard, struct rt_span message)
+{
+    struct term *term = ctx;
+    struct wire_reader in;
+    enum wire_type type = WIRE_NEED;
+    struct wire_need need;
+
+    wire_reader_init(&in, message.data, message.len);
+    enum wire_err err = wire_next_record(&in, &type);
+    while (err == WIRE_OK && type == WIRE_NEED) {
+        err = wire_decode_need(&in, &need);
+        if (err == WIRE_OK) {
+            answer_need(term, shard, need.rel);
+            err = wire_next_record(&in, &type);
+        }
+    }
+    if (err != WIRE_ERR_END) {
+        rt_counter_add(term->config.metrics->bad_messages, 1);
+        rt_log_warn(term->config.process->log, "shard.bad_message", RT_U("shard", shard),
+                    RT_S("reason", err == WIRE_OK ? "a record that tailers do not take"
+                                                  : wire_err_text(err)));
+    }
+}
+
+struct term *term_new(const struct term_config *config)
+{
+    static const struct links_events events = {
+        .on_fresh = on_fresh,
+        .on_ack = on_ack,
+        .on_message = on_shard_message,
+    };
+    const struct rt_config *options = config->process->config;
+    struct facts_source facts = catalog_facts(config->catalog);
+    struct term *term = rt_alloc(sizeof(*term));
+
+    term->config = *config;
+    term->epoch = config->epoch;
+    term->links = links_new(&(struct links_config){
+        .config = options,
+        .loop = config->process->loop,
+        .log = config->process->log,
+        .metrics = config->process->metrics,
+        .keys = config->keys,
+        .events = &events,
+        .ctx = term,
+    });
+    if (term->links == NULL) {
+        free(term);
+        return NULL;
+    }
+    struct publish_sink sink = links_sink(term->links);
+    term->relcache = relcache_new(&facts, options->shards);
+    term->publish = publish_new(&sink, (uint32_t)options->shards, config->epoch);
+    term->consume = consume_new(&(struct consume_config){
+        .relcache = term->relcache,
+        .publish = term->publish,
+        .counters = &config->metrics->consume,
+        .max_value = (uint32_t)options->database_max_value,
+    });
+    publish_position(term->publish, config->start_lsn, rt_wall_now());
+    return term;
+}
+
+void term_free(struct term *term)
+{
+    if (term != NULL) {
+        consume_free(term->consume);
+        publish_free(term->publish);
+        relcache_free(term->relcache);
+        links_free(term->links);
+        free(term);
+    }
+}

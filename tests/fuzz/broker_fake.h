@@ -1,0 +1,165 @@
+/* tests/fuzz/broker_fake.h - a route whose authority answers at once, for the broker's fuzz targets.
+ *
+ * Every frame for an edge is decoded again: a broker must not send what its edges refuse, and a delivery
+ * stands behind a BEGIN of its own frame.
+ */
+#ifndef PGTIDE_TESTS_FUZZ_BROKER_FAKE_H
+#define PGTIDE_TESTS_FUZZ_BROKER_FAKE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/relations.h"
+#include "broker/route/route.h"
+#include "broker/stats.h"
+#include "runtime/buf.h"
+#include "runtime/metrics.h"
+
+enum { FAKE_WATCHES = 64 };
+
+struct fake {
+    struct rt_metrics *metrics;
+    struct stats stats;
+    struct relations *relations;
+    struct route *route;
+    struct audience *watches[FAKE_WATCHES];
+    size_t watch_count;
+    size_t overflow; /* watches beyond the table: never answered */
+};
+
+static inline void fake_check(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static inline void *fake_on_watch(void *ctx, struct audience *audience, const char *schema,
+                                  const char *table, const char *role)
+{
+    struct fake *fake = ctx;
+
+    fake_check(strlen(schema) <= WIRE_NAME_MAX && strlen(table) <= WIRE_NAME_MAX &&
+               strlen(role) <= WIRE_NAME_MAX);
+    for (size_t i = 0; i < FAKE_WATCHES; i++) {
+        if (fake->watches[i] == NULL) {
+            fake->watches[i] = audience;
+            fake->watch_count++;
+            return &fake->watches[i];
+        }
+    }
+    fake->overflow++;
+    return NULL;
+}
+
+static inline void fake_on_unwatch(void *ctx, void *handle)
+{
+    struct fake *fake = ctx;
+    struct audience **watch = handle;
+
+    if (watch == NULL) {
+        fake->overflow--;
+        return;
+    }
+    fake_check(*watch != NULL);
+    *watch = NULL;
+    fake->watch_count--;
+}
+
+static inline enum wire_err fake_decode(enum wire_type type, struct wire_reader *in)
+{
+    struct wire_begin begin;
+    struct wire_end end;
+    struct wire_progress progress;
+    struct wire_gap gap;
+    struct wire_group group;
+    struct wire_deliver deliver;
+    struct wire_deliver_truncate truncate;
+    struct wire_accept accept;
+    struct wire_refuse refuse;
+
+    return type == WIRE_BEGIN              ? wire_decode_begin(in, &begin)
+           : type == WIRE_END              ? wire_decode_end(in, &end)
+           : type == WIRE_PROGRESS         ? wire_decode_progress(in, &progress)
+           : type == WIRE_GAP              ? wire_decode_gap(in, &gap)
+           : type == WIRE_GROUP            ? wire_decode_group(in, &group)
+           : type == WIRE_DELIVER          ? wire_decode_deliver(in, &deliver)
+           : type == WIRE_DELIVER_TRUNCATE ? wire_decode_deliver_truncate(in, &truncate)
+           : type == WIRE_ACCEPT           ? wire_decode_accept(in, &accept)
+           : type == WIRE_REFUSE           ? wire_decode_refuse(in, &refuse)
+                                           : WIRE_ERR_UNKNOWN;
+}
+
+static inline void fake_on_send(void *ctx, void *user, struct wire_span frame)
+{
+    struct wire_reader in;
+    enum wire_type type = WIRE_BEGIN;
+    enum wire_err err = WIRE_OK;
+    bool begun = false;
+
+    (void)ctx;
+    (void)user;
+    wire_reader_init(&in, frame.data, frame.len);
+    while ((err = wire_next_record(&in, &type)) == WIRE_OK) {
+        bool inside = type == WIRE_DELIVER || type == WIRE_DELIVER_TRUNCATE || type == WIRE_END;
+        fake_check(fake_decode(type, &in) == WIRE_OK);
+        fake_check(begun || !inside);
+        begun = type == WIRE_BEGIN || (begun && type != WIRE_END && type != WIRE_GAP);
+    }
+    fake_check(err == WIRE_ERR_END);
+}
+
+static inline void fake_init(struct fake *fake)
+{
+    static const struct route_events events = { .watch = fake_on_watch,
+                                                .unwatch = fake_on_unwatch,
+                                                .send = fake_on_send };
+
+    memset(fake, 0, sizeof(*fake));
+    fake->metrics = rt_metrics_new();
+    stats_init(&fake->stats, fake->metrics);
+    fake->relations = relations_new();
+    struct route_config config = { .shard = 0,
+                                   .shards = 1,
+                                   .relations = fake->relations,
+                                   .stats = &fake->stats,
+                                   .events = &events,
+                                   .ctx = fake };
+    fake->route = route_new(&config);
+}
+
+/* Nothing may be left: no subscription, no group, no watch. */
+static inline void fake_fini(struct fake *fake)
+{
+    route_free(fake->route);
+    relations_free(fake->relations);
+    fake_check(fake->watch_count == 0 && fake->overflow == 0);
+    fake_check((int)fake->stats.subscriptions->value == 0);
+    fake_check((int)fake->stats.identities->value == 0);
+    fake_check((int)fake->stats.groups->value == 0);
+    fake_check((int)fake->stats.tables->value == 0);
+    rt_metrics_free(fake->metrics);
+}
+
+/* Answers every watch; which way, `choice` says. */
+static inline void fake_answer(struct fake *fake, uint32_t oid, unsigned choice)
+{
+    for (size_t i = 0; i < FAKE_WATCHES; i++) {
+        struct audience *audience = fake->watches[i];
+        if (audience == NULL) {
+            continue;
+        }
+        struct access *access =
+            choice == 0 ? access_refuse(WIRE_CODE_FORBIDDEN, "no") : access_new();
+        access->oid = oid;
+        access->all = choice == 1;
+        if (choice >= 2) {
+            access_add_column(access, "id", false);
+            access_seal(access);
+        }
+        route_access(audience, access);
+        access_unref(access);
+    }
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* tests/fuzz/fuzz_broker_stream.c - frames of a tailer, from the first byte to what edges are sent for them.
+ *
+ * Input: a byte that says what a role may see and whether fences wait, then frames, each behind its length (two
+ * bytes). An edge watches public.t (oid 10) all the time. */
+#include "broker/upstream.h"
+#include "tests/fuzz/broker_fake.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct stream {
+    struct fake fake;
+    bool waits;
+    uint32_t needed;
+};
+
+static void on_need(void *ctx, uint32_t rel)
+{
+    struct stream *stream = ctx;
+
+    stream->needed = rel;
+}
+
+static bool on_fence(void *ctx, const struct relation *relation, uint32_t xid, uint64_t lsn)
+{
+    const struct stream *stream = ctx;
+
+    (void)relation;
+    (void)xid;
+    (void)lsn;
+    return stream->waits;
+}
+
+static void on_epoch(void *ctx, uint64_t epoch)
+{
+    (void)ctx;
+    (void)epoch;
+}
+
+static void on_malformed(void *ctx, const char *why)
+{
+    (void)ctx;
+    fake_check(why != NULL);
+}
+
+static void subscribe(struct fake *fake, uint8_t mode)
+{
+    static const char channel[] = "table:public.t";
+    struct wire_writer out = { 0 };
+    struct route_edge *edge = route_edge_new(fake->route, NULL);
+
+    wire_encode_identify(
+        &out, &(struct wire_identify){ .identity = 1, .role = { "anon", 4 }, .claims = { "", 0 } });
+    wire_encode_subscribe(&out,
+                          &(struct wire_subscribe){ .sub = 1,
+                                                    .identity = 1,
+                                                    .channel = { channel, sizeof(channel) - 1 },
+                                                    .filter = { "", 0 } });
+    fake_check(route_edge_message(edge, (struct wire_span){ (char *)out.data, out.len }) == NULL);
+    wire_writer_fini(&out);
+    fake_answer(fake, 10, 1 + mode % 2u);
+}
+
+/* Settles what upstream waits for, until the frame is done. */
+static void finish(struct upstream *up, bool done)
+{
+    rt_usec now = RT_SEC;
+
+    for (int i = 0; !done; i++) {
+        fake_check(i < 65536);
+        upstream_settled(up);
+        upstream_tick(up, now += UPSTREAM_NEED_TIMEOUT);
+        done = upstream_continue(up, now);
+    }
+    upstream_settled(up);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct upstream_events events = {
+        .need = on_need, .fence = on_fence, .new_epoch = on_epoch, .malformed = on_malformed
+    };
+    struct stream stream;
+
+    if (size == 0) {
+        return 0;
+    }
+    fake_init(&stream.fake);
+    stream.waits = (data[0] & 2) != 0;
+    stream.needed = 0;
+    struct upstream_config config = { .route = stream.fake.route,
+                                      .relations = stream.fake.relations,
+                                      .stats = &stream.fake.stats,
+                                      .events = &events,
+                                      .ctx = &stream };
+    struct upstream *up = upstream_new(&config);
+    subscribe(&stream.fake, data[0]);
+    data++;
+    size--;
+    while (size >= 2) {
+        size_t len = (size_t)data[0] * 256 + data[1];
+        data += 2;
+        size -= 2;
+        len = len > size ? size : len;
+        char *copy = malloc(len == 0 ? 1 : len);
+        fake_check(copy != NULL);
+        memcpy(copy, data, len);
+        bool done = upstream_frame(up, (struct wire_span){ copy, len }, RT_SEC);
+        free(copy);
+        finish(up, done);
+        route_flush(stream.fake.route);
+        data += len;
+        size -= len;
+    }
+    upstream_free(up);
+    fake_fini(&stream.fake);
+    return 0;
+}

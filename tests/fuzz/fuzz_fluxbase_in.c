@@ -1,0 +1,106 @@
+/* tests/fuzz/fuzz_fluxbase_in.c - any text as a client's message on /realtime.
+ *
+ * What is accepted: a subscribe names a schema and a table that survive the way through the channel's name, and wants
+ * some event; an unsubscribe names something; a token is not empty. What is refused: with one of the five
+ * codes and a text, and the error frame made of it is JSON.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/fluxbase/channel.h"
+#include "edge/fluxbase/in.h"
+#include "edge/fluxbase/out.h"
+#include "edge/hub.h"
+#include "edge/json_out.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void must(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static bool same(struct rt_span a, struct rt_span b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static void check_subscribe(const struct fluxbase_message *message)
+{
+    char name[256];
+    int len = snprintf(name, sizeof name, "table:%.*s.%.*s", (int)message->schema.len,
+                       (const char *)message->schema.data, (int)message->table.len,
+                       (const char *)message->table.data);
+    struct fluxbase_channel channel =
+        fluxbase_channel_parse((struct rt_span){ (const uint8_t *)name, (size_t)len });
+
+    must(channel.kind == FLUXBASE_TABLE);
+    must(same(channel.schema, message->schema) && same(channel.table, message->table));
+    must(message->events != 0 && (message->events & ~HUB_EVERY_OP) == 0);
+    must(message->form == FLUXBASE_BY_CONFIG ||
+         same(message->channel, (struct rt_span){ (const uint8_t *)name, (size_t)len }));
+}
+
+static void check_accepted(const struct fluxbase_message *message)
+{
+    switch (message->type) {
+    case FLUXBASE_SUBSCRIBE:
+        check_subscribe(message);
+        break;
+    case FLUXBASE_UNSUBSCRIBE:
+        must(message->channel.data != NULL || message->subscription_id.data != NULL);
+        break;
+    case FLUXBASE_ACCESS_TOKEN:
+        must(message->token.len > 0);
+        break;
+    case FLUXBASE_PING:
+    case FLUXBASE_HEARTBEAT:
+        break;
+    case FLUXBASE_UNKNOWN:
+    default:
+        abort();
+    }
+}
+
+static void check_refused(const struct fluxbase_message *message,
+                          const struct fluxbase_refusal *refusal)
+{
+    struct rt_buf frame = { 0 };
+    struct rt_buf again = { 0 };
+    struct rt_buf scratch = { 0 };
+    size_t replaced = 0;
+
+    must(refusal->text[0] != '\0');
+    must(refusal->code == WIRE_CODE_INVALID_CHANNEL ||
+         refusal->code == WIRE_CODE_SUBSCRIPTION_FAILED);
+    fluxbase_out_error(&frame, refusal->code,
+                       (struct rt_span){ (const uint8_t *)refusal->text, strlen(refusal->text) },
+                       message->channel);
+    must(json_out_compact(&again, (const char *)frame.data, frame.len, &scratch, &replaced));
+    must(replaced == 0 && again.len == frame.len);
+    rt_buf_fini(&frame);
+    rt_buf_fini(&again);
+    rt_buf_fini(&scratch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct fluxbase_message message;
+    struct fluxbase_refusal refusal = { .text = "" };
+    uint8_t *text = malloc(len > 0 ? len : 1);
+
+    if (len > 0) {
+        memcpy(text, data, len);
+    }
+    if (fluxbase_read((struct rt_span){ text, len }, &message, &refusal)) {
+        check_accepted(&message);
+    } else {
+        check_refused(&message, &refusal);
+    }
+    fluxbase_message_fini(&message);
+    free(text);
+    return 0;
+}

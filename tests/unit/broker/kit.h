@@ -1,0 +1,487 @@
+/* tests/unit/broker/kit.h - a route with a fake authority and fake edges: records in, records out as text.
+ *
+ * What an edge is sent becomes one line per record, in `kit.sent[edge]`:
+ *   begin 100 | begin 100 again | group 1 public.t id,a | deliver 1:I new=1,a old=- | accept 7 group 1 100/end
+ */
+#ifndef PGTIDE_TESTS_BROKER_KIT_H
+#define PGTIDE_TESTS_BROKER_KIT_H
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker/relations.h"
+#include "broker/route/route.h"
+#include "broker/stats.h"
+#include "runtime/buf.h"
+#include "runtime/metrics.h"
+
+#define KIT_EPOCH 7u
+
+enum { KIT_EDGES = 3, KIT_WATCHES = 16 };
+
+struct kit_watch {
+    struct audience *audience;
+    char name[256]; /* schema.table/role */
+};
+
+struct kit {
+    struct rt_metrics *metrics;
+    struct stats stats;
+    struct relations *relations;
+    struct route *route;
+    struct route_edge *edges[KIT_EDGES];
+    struct rt_buf sent[KIT_EDGES];
+    unsigned frames[KIT_EDGES];
+    struct kit_watch watches[KIT_WATCHES];
+    int indexes[KIT_EDGES];
+};
+
+static inline struct wire_span kit_text(const char *text)
+{
+    return (struct wire_span){ text, strlen(text) };
+}
+
+static inline void kit_print_position(struct rt_buf *out, const struct wire_position *at)
+{
+    if (at->index == UINT32_MAX) {
+        rt_buf_printf(out, "%" PRIu64 "/end", at->lsn);
+    } else {
+        rt_buf_printf(out, "%" PRIu64 "/%" PRIu32, at->lsn, at->index);
+    }
+}
+
+static inline void kit_print_row(struct rt_buf *out, struct wire_tuple row)
+{
+    struct wire_reader in;
+    struct wire_value value;
+    uint32_t count = 0;
+
+    if (row.data == NULL) {
+        rt_buf_putc(out, '-');
+        return;
+    }
+    assert_int_equal(wire_tuple_open(row, &in, &count), WIRE_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(wire_tuple_next(&in, &value), WIRE_OK);
+        rt_buf_puts(out, i == 0 ? "" : ",");
+        if (value.kind == WIRE_VALUE_TEXT) {
+            rt_buf_append(out, value.text, value.len);
+        } else {
+            rt_buf_putc(out, value.kind == WIRE_VALUE_MISSING ? '?' : '0');
+        }
+    }
+}
+
+static inline void kit_print_group(struct rt_buf *out, struct wire_reader *in)
+{
+    struct wire_group group;
+    struct wire_group_column column;
+
+    assert_int_equal(wire_decode_group(in, &group), WIRE_OK);
+    rt_buf_printf(out, "group %" PRIu32 " %.*s.%.*s ", group.group, (int)group.schema.len,
+                  group.schema.data, (int)group.table.len, group.table.data);
+    for (uint32_t i = 0; i < group.column_count; i++) {
+        assert_int_equal(wire_next_group_column(&group.columns, &column), WIRE_OK);
+        rt_buf_printf(out, "%s%.*s@%" PRIu32, i == 0 ? "" : ",", (int)column.name.len,
+                      column.name.data, column.at);
+    }
+    for (uint32_t i = 0; i < group.not_streamed_count; i++) {
+        struct wire_span name = wire_read_str(&group.not_streamed, WIRE_NAME_MAX);
+        rt_buf_printf(out, " +%.*s", (int)name.len, name.data);
+    }
+}
+
+static inline void kit_print_deliver(struct rt_buf *out, struct wire_reader *in)
+{
+    struct wire_deliver deliver;
+    struct wire_delivery to;
+
+    assert_int_equal(wire_decode_deliver(in, &deliver), WIRE_OK);
+    rt_buf_printf(out, "deliver %" PRIu32, deliver.index);
+    for (uint32_t i = 0; i < deliver.group_count; i++) {
+        assert_int_equal(wire_next_delivery(&deliver.groups, &to), WIRE_OK);
+        rt_buf_printf(out, " %" PRIu32 "%c", to.group, " IUD"[to.op]);
+    }
+    rt_buf_puts(out, " new=");
+    kit_print_row(out, deliver.new_row);
+    rt_buf_puts(out, " old=");
+    kit_print_row(out, deliver.old_row);
+}
+
+static inline void kit_print_truncate(struct rt_buf *out, struct wire_reader *in)
+{
+    struct wire_deliver_truncate truncate;
+
+    assert_int_equal(wire_decode_deliver_truncate(in, &truncate), WIRE_OK);
+    rt_buf_printf(out, "truncate %" PRIu32, truncate.index);
+    for (uint32_t i = 0; i < truncate.group_count; i++) {
+        rt_buf_printf(out, " %" PRIu32, wire_read_u32(&truncate.groups));
+    }
+}
+
+static inline void kit_print_answer(struct rt_buf *out, enum wire_type type, struct wire_reader *in)
+{
+    struct wire_accept accept;
+    struct wire_refuse refuse;
+
+    if (type == WIRE_ACCEPT) {
+        assert_int_equal(wire_decode_accept(in, &accept), WIRE_OK);
+        rt_buf_printf(out, "accept %" PRIu64 " group %" PRIu32 " ", accept.sub, accept.group);
+        kit_print_position(out, &accept.position);
+        return;
+    }
+    assert_int_equal(type, WIRE_REFUSE);
+    assert_int_equal(wire_decode_refuse(in, &refuse), WIRE_OK);
+    rt_buf_printf(out, "refuse %" PRIu64 " code %d %.*s", refuse.sub, (int)refuse.code,
+                  (int)refuse.message.len, refuse.message.data);
+}
+
+static inline void kit_print_stream(struct rt_buf *out, enum wire_type type, struct wire_reader *in)
+{
+    struct wire_begin begin;
+    struct wire_end end;
+    struct wire_progress progress;
+    struct wire_gap gap;
+
+    if (type == WIRE_BEGIN) {
+        assert_int_equal(wire_decode_begin(in, &begin), WIRE_OK);
+        rt_buf_printf(out, "begin %" PRIu64 "%s", begin.commit_lsn,
+                      begin.continued ? " again" : "");
+    } else if (type == WIRE_END) {
+        assert_int_equal(wire_decode_end(in, &end), WIRE_OK);
+        rt_buf_printf(out, "end %" PRIu64, end.commit_lsn);
+    } else if (type == WIRE_PROGRESS) {
+        assert_int_equal(wire_decode_progress(in, &progress), WIRE_OK);
+        rt_buf_printf(out, "progress %" PRIu64, progress.lsn);
+    } else {
+        assert_int_equal(type, WIRE_GAP);
+        assert_int_equal(wire_decode_gap(in, &gap), WIRE_OK);
+        rt_buf_puts(out, "gap ");
+        kit_print_position(out, &gap.from);
+        rt_buf_puts(out, " to ");
+        kit_print_position(out, &gap.to);
+    }
+}
+
+static inline void kit_print(struct rt_buf *out, struct wire_span frame)
+{
+    struct wire_reader in;
+    enum wire_type type = WIRE_BEGIN;
+
+    wire_reader_init(&in, frame.data, frame.len);
+    while (wire_next_record(&in, &type) == WIRE_OK) {
+        if (type == WIRE_GROUP) {
+            kit_print_group(out, &in);
+        } else if (type == WIRE_DELIVER) {
+            kit_print_deliver(out, &in);
+        } else if (type == WIRE_DELIVER_TRUNCATE) {
+            kit_print_truncate(out, &in);
+        } else if (type == WIRE_ACCEPT || type == WIRE_REFUSE) {
+            kit_print_answer(out, type, &in);
+        } else {
+            kit_print_stream(out, type, &in);
+        }
+        rt_buf_putc(out, '\n');
+    }
+    assert_true(in.at == in.end);
+}
+
+static inline void *kit_on_watch(void *ctx, struct audience *audience, const char *schema,
+                                 const char *table, const char *role)
+{
+    struct kit *kit = ctx;
+
+    for (int i = 0; i < KIT_WATCHES; i++) {
+        struct kit_watch *watch = &kit->watches[i];
+        if (watch->audience == NULL) {
+            watch->audience = audience;
+            (void)snprintf(watch->name, sizeof(watch->name), "%s.%s/%s", schema, table, role);
+            return watch;
+        }
+    }
+    fail_msg("too many watches");
+    return NULL;
+}
+
+static inline void kit_on_unwatch(void *ctx, void *handle)
+{
+    struct kit_watch *watch = handle;
+
+    (void)ctx;
+    assert_non_null(watch->audience);
+    watch->audience = NULL;
+    watch->name[0] = '\0';
+}
+
+static inline void kit_on_send(void *ctx, void *user, struct wire_span frame)
+{
+    struct kit *kit = ctx;
+    int edge = *(const int *)user;
+
+    kit->frames[edge]++;
+    kit_print(&kit->sent[edge], frame);
+}
+
+static inline struct audience *kit_audience(struct kit *kit, const char *name)
+{
+    for (int i = 0; i < KIT_WATCHES; i++) {
+        if (kit->watches[i].audience != NULL && strcmp(kit->watches[i].name, name) == 0) {
+            return kit->watches[i].audience;
+        }
+    }
+    return NULL;
+}
+
+static inline void kit_init(struct kit *kit)
+{
+    static const struct route_events events = { .watch = kit_on_watch,
+                                                .unwatch = kit_on_unwatch,
+                                                .send = kit_on_send };
+
+    memset(kit, 0, sizeof(*kit));
+    kit->metrics = rt_metrics_new();
+    stats_init(&kit->stats, kit->metrics);
+    kit->relations = relations_new();
+    struct route_config config = { .shard = 0,
+                                   .shards = 1,
+                                   .relations = kit->relations,
+                                   .stats = &kit->stats,
+                                   .events = &events,
+                                   .ctx = kit };
+    kit->route = route_new(&config);
+    for (int i = 0; i < KIT_EDGES; i++) {
+        kit->indexes[i] = i;
+        kit->edges[i] = route_edge_new(kit->route, &kit->indexes[i]);
+    }
+}
+
+static inline void kit_fini(struct kit *kit)
+{
+    route_free(kit->route);
+    relations_free(kit->relations);
+    rt_metrics_free(kit->metrics);
+    for (int i = 0; i < KIT_EDGES; i++) {
+        rt_buf_fini(&kit->sent[i]);
+    }
+    for (int i = 0; i < KIT_WATCHES; i++) {
+        assert_null(kit->watches[i].audience); /* every watch is given back */
+    }
+}
+
+/* What has been sent to an edge since the last look must be exactly this. */
+static inline void kit_expect(struct kit *kit, int edge, const char *lines)
+{
+    route_flush(kit->route);
+    assert_string_equal(rt_buf_cstr(&kit->sent[edge]), lines);
+    rt_buf_clear(&kit->sent[edge]);
+}
+
+/* --- what edges say --- */
+
+static inline const char *kit_message(struct kit *kit, int edge, struct wire_writer *out)
+{
+    const char *why = route_edge_message(kit->edges[edge],
+                                         (struct wire_span){ (const char *)out->data, out->len });
+
+    wire_writer_fini(out);
+    return why;
+}
+
+static inline void kit_identify(struct kit *kit, int edge, uint64_t id, const char *role)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_identify(&out, &(struct wire_identify){ .identity = id,
+                                                        .role = kit_text(role),
+                                                        .claims = kit_text("{}") });
+    assert_null(kit_message(kit, edge, &out));
+}
+
+static inline void kit_subscribe(struct kit *kit, int edge, uint64_t sub, uint64_t identity,
+                                 const char *channel)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_subscribe(&out, &(struct wire_subscribe){ .sub = sub,
+                                                          .identity = identity,
+                                                          .channel = kit_text(channel),
+                                                          .filter = kit_text("") });
+    assert_null(kit_message(kit, edge, &out));
+}
+
+static inline void kit_unsubscribe(struct kit *kit, int edge, uint64_t sub)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_unsubscribe(&out, &(struct wire_unsubscribe){ .sub = sub });
+    assert_null(kit_message(kit, edge, &out));
+}
+
+/* Space-separated columns; "*": all. A column that starts with + is generated. */
+static inline struct access *kit_columns(uint32_t oid, const char *columns)
+{
+    struct access *access = access_new();
+    char copy[256];
+
+    access->oid = oid;
+    access->all = columns[0] == '*';
+    (void)snprintf(copy, sizeof(copy), "%s", columns);
+    char *rest = NULL;
+    for (char *name = strtok_r(copy, "* ", &rest); name != NULL;
+         name = strtok_r(NULL, " ", &rest)) {
+        access_add_column(access, name + (name[0] == '+' ? 1 : 0), name[0] == '+');
+    }
+    access_seal(access);
+    return access;
+}
+
+static inline void kit_allow(struct kit *kit, const char *who, uint32_t oid, const char *columns)
+{
+    struct access *access = kit_columns(oid, columns);
+    struct audience *audience = kit_audience(kit, who);
+
+    assert_non_null(audience);
+    route_access(audience, access);
+    access_unref(access);
+}
+
+static inline void kit_deny(struct kit *kit, const char *who, int code, const char *message)
+{
+    struct access *access = access_refuse(code, "%s", message);
+    struct audience *audience = kit_audience(kit, who);
+
+    assert_non_null(audience);
+    route_access(audience, access);
+    access_unref(access);
+}
+
+/* --- what the tailer says --- */
+
+/* Space-separated columns; one that starts with + is generated and not streamed. */
+static inline void kit_write_relation(struct wire_writer *out, uint32_t rel, uint32_t oid,
+                                      const char *table, const char *columns)
+{
+    struct wire_column list[8];
+    struct wire_span generated[8];
+    char copy[256];
+    char *rest = NULL;
+    struct wire_relation head = { .rel = rel,
+                                  .oid = oid,
+                                  .schema = kit_text("public"),
+                                  .table = kit_text(table),
+                                  .identity = 'f' };
+
+    (void)snprintf(copy, sizeof(copy), "%s", columns);
+    for (char *name = strtok_r(copy, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest)) {
+        if (name[0] == '+') {
+            generated[head.not_streamed_count++] = kit_text(name + 1);
+        } else {
+            list[head.column_count++] = (struct wire_column){
+                .name = kit_text(name), .type_oid = 25, .typmod = -1, .shape = { "\x00", 1 }
+            };
+        }
+    }
+    wire_encode_relation(out, &head, list, generated);
+}
+
+static inline struct relation *kit_relation(struct kit *kit, uint32_t rel, uint32_t oid,
+                                            const char *table, const char *columns)
+{
+    struct wire_writer out = { 0 };
+    struct relation *relation = NULL;
+
+    kit_write_relation(&out, rel, oid, table, columns);
+    assert_int_equal(relations_put(kit->relations,
+                                   (struct wire_span){ (const char *)out.data, out.len },
+                                   &relation),
+                     WIRE_OK);
+    wire_writer_fini(&out);
+    return relation;
+}
+
+static inline void kit_write_row(struct wire_writer *out, const char *values)
+{
+    uint32_t count = 1;
+
+    for (const char *at = values; *at != '\0'; at++) {
+        count += *at == ',' ? 1 : 0;
+    }
+    wire_write_array(out, count);
+    for (const char *at = values; count > 0; count--) {
+        size_t len = strcspn(at, ",");
+        struct wire_value value = { .kind = WIRE_VALUE_TEXT, .text = at, .len = (uint32_t)len };
+        wire_write_value(out, &value);
+        at += len + 1;
+    }
+}
+
+static inline struct wire_begin kit_begin(uint64_t lsn)
+{
+    return (struct wire_begin){
+        .epoch = KIT_EPOCH, .commit_lsn = lsn, .xid = (uint32_t)lsn, .commit_time = 1
+    };
+}
+
+/* NULL values: no such row. */
+static inline void kit_write_change(struct wire_writer *out, uint32_t rel, uint32_t index,
+                                    const char *new_row, const char *old_row)
+{
+    struct wire_writer rows[2] = { { 0 }, { 0 } };
+    struct wire_change change = {
+        .rel = rel,
+        .index = index,
+        .op = new_row == NULL   ? WIRE_DELETE
+              : old_row == NULL ? WIRE_INSERT
+                                : WIRE_UPDATE,
+        .old_kind = old_row == NULL ? WIRE_OLD_NONE : WIRE_OLD_FULL,
+    };
+
+    if (new_row != NULL) {
+        kit_write_row(&rows[0], new_row);
+        change.new_row = (struct wire_tuple){ rows[0].data, rows[0].len };
+    }
+    if (old_row != NULL) {
+        kit_write_row(&rows[1], old_row);
+        change.old_row = (struct wire_tuple){ rows[1].data, rows[1].len };
+    }
+    wire_encode_change(out, &change);
+    wire_writer_fini(&rows[0]);
+    wire_writer_fini(&rows[1]);
+}
+
+static inline void kit_start(struct kit *kit, uint64_t lsn)
+{
+    struct wire_begin begin = kit_begin(lsn);
+
+    route_begin(kit->route, &begin);
+}
+
+static inline void kit_change(struct kit *kit, struct relation *relation, uint32_t index,
+                              const char *new_row, const char *old_row)
+{
+    struct wire_writer out = { 0 };
+    struct wire_reader in;
+    struct wire_change change;
+    enum wire_type type = WIRE_BEGIN;
+
+    kit_write_change(&out, relation->rel, index, new_row, old_row);
+    wire_reader_init(&in, out.data, out.len);
+    assert_int_equal(wire_next_record(&in, &type), WIRE_OK);
+    assert_int_equal(wire_decode_change(&in, &change), WIRE_OK);
+    route_change(kit->route, relation, &change);
+    wire_writer_fini(&out);
+}
+
+static inline void kit_end(struct kit *kit, uint64_t lsn)
+{
+    route_end(kit->route, &(struct wire_end){ .commit_lsn = lsn, .end_lsn = lsn + 1, .count = 1 });
+}
+
+#endif

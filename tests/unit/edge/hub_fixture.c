@@ -1,0 +1,282 @@
+/* tests/unit/edge/hub_fixture.c - see hub_fixture.h. */
+#include "hub_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/shard.h"
+
+/* --- the test dialect ------------------------------------------------------------------------------------ */
+
+static const char *op_name(enum hub_op op)
+{
+    switch (op) {
+    case HUB_INSERT:
+        return "insert";
+    case HUB_UPDATE:
+        return "update";
+    case HUB_DELETE:
+        return "delete";
+    case HUB_TRUNCATE:
+    default:
+        return "truncate";
+    }
+}
+
+static struct edge_frame *encode(void *dialect, const struct hub_event *event, unsigned form,
+                                 struct rt_span text)
+{
+    struct fixture *f = dialect;
+    struct rt_buf out = { 0 };
+
+    f->encoded++;
+    f->content = event->content;
+    rt_buf_printf(&out, "%u %.*s %s %.*s", form, (int)text.len, (const char *)text.data,
+                  op_name(event->op), (int)event->table.len, (const char *)event->table.data);
+    if (event->record.len > 0) {
+        rt_buf_printf(&out, " new %.*s", (int)event->record.len, (const char *)event->record.data);
+    }
+    if (event->old_record.len > 0) {
+        rt_buf_printf(&out, " old %.*s", (int)event->old_record.len,
+                      (const char *)event->old_record.data);
+    }
+    struct edge_frame *frame = edge_frame_text(out.data, out.len);
+    rt_buf_fini(&out);
+    return frame;
+}
+
+static void deliver(void *to, struct edge_frame *frame)
+{
+    struct person *person = to;
+    struct rt_span text = fake_payload(frame);
+
+    person->last = frame;
+    rt_buf_append(&person->heard, text.data, text.len);
+    rt_buf_putc(&person->heard, '\n');
+}
+
+static void on_accepted(void *session, void *sub, const struct hub_accepted *accepted)
+{
+    struct person *person = session;
+    struct user *user = sub;
+
+    assert_ptr_equal(person, user->person);
+    rt_buf_printf(&person->heard, "accepted %c %d/%d/%d%s\n", user->name,
+                  (int)accepted->position.epoch, (int)accepted->position.lsn,
+                  (int)accepted->position.index, accepted->defined ? "" : " undefined");
+}
+
+static void on_refused(void *session, void *sub, enum wire_code code, struct rt_span message)
+{
+    struct person *person = session;
+    struct user *user = sub;
+
+    rt_buf_printf(&person->heard, "refused %c %d %.*s\n", user->name, (int)code, (int)message.len,
+                  (const char *)message.data);
+}
+
+static void on_gap(void *session, void *sub, const struct hub_gap *gap)
+{
+    struct person *person = session;
+    struct user *user = sub;
+
+    rt_buf_printf(&person->heard, "gap %c %d/%d to %d/%d\n", user->name, (int)gap->after.epoch,
+                  (int)gap->after.lsn, (int)gap->position.epoch, (int)gap->position.lsn);
+}
+
+static void on_expired(void *session)
+{
+    rt_buf_puts(&((struct person *)session)->heard, "expired\n");
+}
+
+static const struct hub_dialect dialect = {
+    .name = "test",
+    .encode = encode,
+    .deliver = deliver,
+    .on_accepted = on_accepted,
+    .on_refused = on_refused,
+    .on_gap = on_gap,
+    .on_expired = on_expired,
+};
+
+/* --- the fixture ------------------------------------------------------------------------------------------- */
+
+int set_up(void **state)
+{
+    static const char *const sets[] = { "shards=2", "realtime.max_subscriptions_per_connection=3",
+                                        "auth.leeway=5s", NULL };
+    struct fixture *f = rt_alloc(sizeof *f);
+
+    fakes_reset();
+    f->process = fake_process_new(sets);
+    f->hub = hub_new(
+        &(struct hub_config){ .process = f->process, .now = fake_now, .wall_now = fake_wall_now });
+    *state = f;
+    return 0;
+}
+
+int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        hub_leave(f->people[i].client);
+        rt_buf_fini(&f->people[i].heard);
+        rt_buf_fini(&f->people[i].shown);
+    }
+    hub_free(f->hub);
+    fake_process_free(f->process);
+    wire_writer_fini(&f->out);
+    fakes_reset();
+    free(f);
+    return 0;
+}
+
+struct person *join(struct fixture *f, unsigned at, const char *token)
+{
+    struct person *person = &f->people[at];
+    struct identity identity = fake_identity(token);
+
+    person->client = hub_join(f->hub, &(struct hub_joining){
+                                          .ops = &dialect,
+                                          .dialect = f,
+                                          .session = person,
+                                          .to = person,
+                                          .identity = &identity,
+                                      });
+    assert_null(identity.claims);
+    return person;
+}
+
+void leave(struct person *person)
+{
+    hub_leave(person->client);
+    person->client = NULL;
+}
+
+enum hub_err subscribe_as(struct fixture *f, struct person *person, char name, const char *text,
+                          unsigned events)
+{
+    struct user *user = &f->users[f->user_count++];
+
+    *user = (struct user){ person, name };
+    return hub_subscribe(person->client,
+                         &(struct hub_want){
+                             .channel = { (const uint8_t *)"table:public.t", 14 },
+                             .form = 1,
+                             .text = { (const uint8_t *)text, strlen(text) },
+                             .events = events,
+                             .user = user,
+                         },
+                         &person->subs[name - 'a']);
+}
+
+void subscribe(struct fixture *f, struct person *person, char name)
+{
+    assert_int_equal(subscribe_as(f, person, name, "t", HUB_EVERY_OP), HUB_OK);
+}
+
+const char *heard(struct person *person)
+{
+    rt_buf_clear(&person->shown);
+    rt_buf_append(&person->shown, person->heard.data, person->heard.len);
+    rt_buf_clear(&person->heard);
+    return rt_buf_cstr(&person->shown);
+}
+
+unsigned shard(void)
+{
+    return rt_shard_of("table:public.t", 14, 2);
+}
+
+uint64_t announced(const char **out_told)
+{
+    const char *told = fake_told(shard());
+    uint64_t number = 0;
+
+    for (const char *at = told; (at = strstr(at, "subscribe ")) != NULL; at++) {
+        if (at == told || at[-1] == '\n') {
+            number = strtoull(at + 10, NULL, 10);
+        }
+    }
+    if (out_told != NULL) {
+        *out_told = told;
+    }
+    return number;
+}
+
+void send_frame(struct fixture *f)
+{
+    fake_frame(shard(), &f->out);
+}
+
+void accept_sub(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn)
+{
+    wire_encode_accept(&f->out, &(struct wire_accept){ sub, group, { EPOCH, lsn, UINT32_MAX } });
+    send_frame(f);
+}
+
+void refuse_sub(struct fixture *f, uint64_t sub)
+{
+    wire_encode_refuse(&f->out, &(struct wire_refuse){ sub, WIRE_CODE_FORBIDDEN, { "no", 2 } });
+    send_frame(f);
+}
+
+void begin(struct fixture *f, uint64_t lsn, bool continued)
+{
+    wire_encode_begin(&f->out, &(struct wire_begin){
+                                   .epoch = EPOCH,
+                                   .commit_lsn = lsn,
+                                   .xid = 1,
+                                   .commit_time = fake_wall_now() - 50 * RT_MSEC,
+                                   .continued = continued,
+                               });
+}
+
+void end(struct fixture *f, uint64_t lsn)
+{
+    wire_encode_end(&f->out,
+                    &(struct wire_end){ .commit_lsn = lsn, .end_lsn = lsn + 1, .count = 1 });
+}
+
+void insert(struct fixture *f, uint32_t group, uint32_t index, const char *id)
+{
+    const char *row[] = { id, "x" };
+
+    wire_encode_deliver(
+        &f->out,
+        &(struct wire_deliver){ .index = index, .group_count = 1, .new_row = fake_tuple(2, row) },
+        &(struct wire_delivery){ group, WIRE_INSERT });
+}
+
+void transaction(struct fixture *f, uint32_t group, uint64_t lsn, const char *id)
+{
+    begin(f, lsn, false);
+    insert(f, group, 0, id);
+    end(f, lsn);
+    send_frame(f);
+}
+
+uint64_t in_force(struct fixture *f, struct person *person)
+{
+    fake_session(0, true);
+    fake_session(1, true);
+    subscribe(f, person, 'a');
+    uint64_t number = announced(NULL);
+    fake_write_group(&f->out, 5, "t");
+    accept_sub(f, number, 5, 20);
+    assert_string_equal(heard(person), "accepted a 10/20/-1\n");
+    return number;
+}
+
+void set_identity(struct person *person, const char *token)
+{
+    struct identity identity = fake_identity(token);
+
+    hub_set_identity(person->client, &identity);
+    assert_null(identity.claims);
+}

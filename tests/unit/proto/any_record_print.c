@@ -1,0 +1,380 @@
+/* tests/unit/proto/any_record_print.c - a record as JSON: see any_record.h.
+ *
+ * Two records print alike exactly when all of their fields are equal.
+ */
+#include <inttypes.h>
+
+#include "tests/unit/proto/any_record.h"
+
+static const char *const ops[] = { "", "insert", "update", "delete" };
+static const char *const old_kinds[] = { "none", "key", "full" };
+
+static void print_text(FILE *out, struct wire_span text)
+{
+    (void)fputc('"', out);
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20) {
+            (void)fprintf(out, "\\u%04x", c);
+        } else {
+            (void)fprintf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+        }
+    }
+    (void)fputc('"', out);
+}
+
+static void print_hex(FILE *out, struct wire_span bytes)
+{
+    (void)fputc('"', out);
+    for (size_t i = 0; i < bytes.len; i++) {
+        (void)fprintf(out, "%02x", (unsigned char)bytes.data[i]);
+    }
+    (void)fputc('"', out);
+}
+
+static void print_position(FILE *out, const struct wire_position *position)
+{
+    (void)fprintf(out,
+                  "{\"epoch\":\"0x%" PRIx64 "\",\"lsn\":\"0x%" PRIx64 "\",\"index\":%" PRIu32 "}",
+                  position->epoch, position->lsn, position->index);
+}
+
+static void print_value(FILE *out, const struct wire_value *value)
+{
+    switch (value->kind) {
+    case WIRE_VALUE_NULL:
+        (void)fputs("null", out);
+        break;
+    case WIRE_VALUE_TEXT:
+        print_text(out, (struct wire_span){ value->text, value->len });
+        break;
+    case WIRE_VALUE_MISSING:
+        (void)fputs("{\"mark\":\"missing\"}", out);
+        break;
+    case WIRE_VALUE_UNCHANGED:
+        (void)fputs("{\"mark\":\"unchanged\"}", out);
+        break;
+    case WIRE_VALUE_TOO_LARGE:
+        (void)fputs("{\"mark\":\"too_large\"}", out);
+        break;
+    }
+}
+
+static void print_tuple(FILE *out, struct wire_tuple tuple)
+{
+    struct wire_reader in;
+    uint32_t count = 0;
+    struct wire_value value;
+
+    if (tuple.data == NULL) {
+        (void)fputs("null", out);
+        return;
+    }
+    (void)wire_tuple_open(tuple, &in, &count);
+    (void)fputc('[', out);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fputs(i > 0 ? "," : "", out);
+        (void)wire_tuple_next(&in, &value);
+        print_value(out, &value);
+    }
+    (void)fputc(']', out);
+}
+
+static void print_names(FILE *out, struct wire_reader list, uint32_t count)
+{
+    (void)fputc('[', out);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fputs(i > 0 ? "," : "", out);
+        print_text(out, wire_read_str(&list, WIRE_NAME_MAX));
+    }
+    (void)fputc(']', out);
+}
+
+static void print_numbers(FILE *out, struct wire_reader list, uint32_t count)
+{
+    (void)fputc('[', out);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fprintf(out, "%s%" PRIu32, i > 0 ? "," : "", wire_read_u32(&list));
+    }
+    (void)fputc(']', out);
+}
+
+/* The members of an object, each with the comma in front of it: "record" is always the first
+ * one. */
+static void member(FILE *out, const char *name)
+{
+    (void)fprintf(out, ",\"%s\":", name);
+}
+
+static void print_u64(FILE *out, const char *name, uint64_t value)
+{
+    (void)fprintf(out, ",\"%s\":\"0x%" PRIx64 "\"", name, value);
+}
+
+static void print_number(FILE *out, const char *name, int64_t value)
+{
+    (void)fprintf(out, ",\"%s\":%" PRId64, name, value);
+}
+
+static void print_string(FILE *out, const char *name, struct wire_span text)
+{
+    member(out, name);
+    print_text(out, text);
+}
+
+static void print_bool(FILE *out, const char *name, bool value)
+{
+    (void)fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void print_rows(FILE *out, struct wire_tuple new_row, struct wire_tuple old_row)
+{
+    member(out, "new");
+    print_tuple(out, new_row);
+    member(out, "old");
+    print_tuple(out, old_row);
+}
+
+static void print_table(FILE *out, struct wire_span schema, struct wire_span table)
+{
+    print_string(out, "schema", schema);
+    print_string(out, "table", table);
+}
+
+static void print_relation(FILE *out, const struct wire_relation *relation)
+{
+    struct wire_reader list = relation->columns;
+    struct wire_column column;
+
+    (void)fputs("\"relation\"", out);
+    print_number(out, "rel", relation->rel);
+    print_number(out, "oid", relation->oid);
+    print_table(out, relation->schema, relation->table);
+    (void)fprintf(out, ",\"identity\":\"%c\",\"columns\":[", relation->identity);
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        (void)wire_next_column(&list, &column);
+        (void)fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
+        print_text(out, column.name);
+        print_number(out, "type", column.type_oid);
+        print_number(out, "typmod", column.typmod);
+        print_number(out, "flags", column.flags);
+        member(out, "shape");
+        print_hex(out, column.shape);
+        (void)fputc('}', out);
+    }
+    (void)fputs("],\"not_streamed\":", out);
+    print_names(out, relation->not_streamed, relation->not_streamed_count);
+}
+
+static void print_group(FILE *out, const struct wire_group *group)
+{
+    struct wire_reader list = group->columns;
+    struct wire_group_column column;
+
+    (void)fputs("\"group\"", out);
+    print_number(out, "group", group->group);
+    print_table(out, group->schema, group->table);
+    (void)fputs(",\"columns\":[", out);
+    for (uint32_t i = 0; i < group->column_count; i++) {
+        (void)wire_next_group_column(&list, &column);
+        (void)fprintf(out, "%s{\"at\":%" PRIu32, i > 0 ? "," : "", column.at);
+        print_string(out, "name", column.name);
+        print_number(out, "flags", column.flags);
+        member(out, "shape");
+        print_hex(out, column.shape);
+        (void)fputc('}', out);
+    }
+    (void)fputs("],\"not_streamed\":", out);
+    print_names(out, group->not_streamed, group->not_streamed_count);
+}
+
+static void print_begin(FILE *out, const struct wire_begin *begin)
+{
+    (void)fputs("\"begin\"", out);
+    print_u64(out, "epoch", begin->epoch);
+    print_u64(out, "commit_lsn", begin->commit_lsn);
+    print_number(out, "xid", begin->xid);
+    print_number(out, "commit_time", begin->commit_time);
+    print_bool(out, "continued", begin->continued);
+}
+
+static void print_change(FILE *out, const struct wire_change *change)
+{
+    (void)fputs("\"change\"", out);
+    print_number(out, "rel", change->rel);
+    print_number(out, "index", change->index);
+    (void)fprintf(out, ",\"op\":\"%s\",\"old_kind\":\"%s\"", ops[change->op],
+                  old_kinds[change->old_kind]);
+    print_rows(out, change->new_row, change->old_row);
+}
+
+static void print_truncate(FILE *out, const struct wire_truncate *truncate)
+{
+    (void)fputs("\"truncate\"", out);
+    print_number(out, "index", truncate->index);
+    print_number(out, "flags", truncate->flags);
+    member(out, "rels");
+    print_numbers(out, truncate->rels, truncate->rel_count);
+}
+
+static void print_message(FILE *out, const struct wire_message *message)
+{
+    (void)fputs("\"message\"", out);
+    print_number(out, "index", message->index);
+    print_u64(out, "lsn", message->lsn);
+    print_bool(out, "transactional", message->transactional);
+    print_string(out, "prefix", message->prefix);
+    print_string(out, "content", message->content);
+}
+
+static void print_end(FILE *out, const struct wire_end *end)
+{
+    (void)fputs("\"end\"", out);
+    print_u64(out, "commit_lsn", end->commit_lsn);
+    print_u64(out, "end_lsn", end->end_lsn);
+    print_number(out, "count", end->count);
+}
+
+static void print_progress(FILE *out, const struct wire_progress *progress)
+{
+    (void)fputs("\"progress\"", out);
+    print_u64(out, "epoch", progress->epoch);
+    print_u64(out, "lsn", progress->lsn);
+    print_number(out, "server_time", progress->server_time);
+}
+
+static void print_gap(FILE *out, const struct wire_gap *gap)
+{
+    (void)fputs("\"gap\"", out);
+    member(out, "from");
+    print_position(out, &gap->from);
+    member(out, "to");
+    print_position(out, &gap->to);
+    print_string(out, "reason", gap->reason);
+}
+
+static void print_deliver(FILE *out, const struct wire_deliver *deliver)
+{
+    struct wire_reader list = deliver->groups;
+    struct wire_delivery delivery;
+
+    (void)fputs("\"deliver\"", out);
+    print_number(out, "index", deliver->index);
+    (void)fprintf(out, ",\"old_kind\":\"%s\",\"groups\":[", old_kinds[deliver->old_kind]);
+    for (uint32_t i = 0; i < deliver->group_count; i++) {
+        (void)wire_next_delivery(&list, &delivery);
+        (void)fprintf(out, "%s{\"group\":%" PRIu32 ",\"op\":\"%s\"}", i > 0 ? "," : "",
+                      delivery.group, ops[delivery.op]);
+    }
+    (void)fputc(']', out);
+    print_rows(out, deliver->new_row, deliver->old_row);
+}
+
+static void print_deliver_truncate(FILE *out, const struct wire_deliver_truncate *truncate)
+{
+    (void)fputs("\"deliver_truncate\"", out);
+    print_number(out, "index", truncate->index);
+    print_number(out, "flags", truncate->flags);
+    member(out, "groups");
+    print_numbers(out, truncate->groups, truncate->group_count);
+}
+
+static void print_accept(FILE *out, const struct wire_accept *accept)
+{
+    (void)fputs("\"accept\"", out);
+    print_u64(out, "sub", accept->sub);
+    print_number(out, "group", accept->group);
+    member(out, "position");
+    print_position(out, &accept->position);
+}
+
+static void print_refuse(FILE *out, const struct wire_refuse *refuse)
+{
+    (void)fputs("\"refuse\"", out);
+    print_u64(out, "sub", refuse->sub);
+    print_number(out, "code", refuse->code);
+    print_string(out, "message", refuse->message);
+}
+
+static void print_identify(FILE *out, const struct wire_identify *identify)
+{
+    (void)fputs("\"identify\"", out);
+    print_u64(out, "identity", identify->identity);
+    print_string(out, "role", identify->role);
+    print_string(out, "claims", identify->claims);
+    print_number(out, "expires", identify->expires);
+}
+
+static void print_forget(FILE *out, const struct wire_forget *forget)
+{
+    (void)fputs("\"forget\"", out);
+    print_u64(out, "identity", forget->identity);
+}
+
+static void print_subscribe(FILE *out, const struct wire_subscribe *subscribe)
+{
+    (void)fputs("\"subscribe\"", out);
+    print_u64(out, "sub", subscribe->sub);
+    print_u64(out, "identity", subscribe->identity);
+    print_string(out, "channel", subscribe->channel);
+    print_string(out, "filter", subscribe->filter);
+    member(out, "since");
+    if (subscribe->has_since) {
+        print_position(out, &subscribe->since);
+    } else {
+        (void)fputs("null", out);
+    }
+}
+
+static void print_unsubscribe(FILE *out, const struct wire_unsubscribe *unsubscribe)
+{
+    (void)fputs("\"unsubscribe\"", out);
+    print_u64(out, "sub", unsubscribe->sub);
+}
+
+static void print_publish(FILE *out, const struct wire_publish *publish)
+{
+    (void)fputs("\"publish\"", out);
+    print_u64(out, "identity", publish->identity);
+    print_string(out, "channel", publish->channel);
+    print_string(out, "event", publish->event);
+    print_string(out, "payload", publish->payload);
+}
+
+static void print_need(FILE *out, const struct wire_need *need)
+{
+    (void)fputs("\"need\"", out);
+    print_number(out, "rel", need->rel);
+}
+
+void any_record_print(FILE *out, const struct any_record *record)
+{
+    (void)fputs("{\"record\":", out);
+    switch (record->type) {
+#define CASE(number, name)                                                                         \
+    case number:                                                                                   \
+        print_##name(out, &record->name);                                                          \
+        break;
+        CASE(WIRE_RELATION, relation)
+        CASE(WIRE_BEGIN, begin)
+        CASE(WIRE_CHANGE, change)
+        CASE(WIRE_TRUNCATE, truncate)
+        CASE(WIRE_MESSAGE, message)
+        CASE(WIRE_END, end)
+        CASE(WIRE_PROGRESS, progress)
+        CASE(WIRE_GAP, gap)
+        CASE(WIRE_GROUP, group)
+        CASE(WIRE_DELIVER, deliver)
+        CASE(WIRE_DELIVER_TRUNCATE, deliver_truncate)
+        CASE(WIRE_ACCEPT, accept)
+        CASE(WIRE_REFUSE, refuse)
+        CASE(WIRE_IDENTIFY, identify)
+        CASE(WIRE_FORGET, forget)
+        CASE(WIRE_SUBSCRIBE, subscribe)
+        CASE(WIRE_UNSUBSCRIBE, unsubscribe)
+        CASE(WIRE_PUBLISH, publish)
+        CASE(WIRE_NEED, need)
+#undef CASE
+    }
+    (void)fputc('}', out);
+}

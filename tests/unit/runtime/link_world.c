@@ -1,0 +1,537 @@
+/* tests/unit/runtime/link_world.c - see the header. */
+#include "tests/unit/runtime/link_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/log.h"
+
+void world_must(const struct world *w, bool holds, const char *what)
+{
+    if (!holds) {
+        fail_msg("seed %llu, %lld us: %s", (unsigned long long)w->seed, (long long)w->now, what);
+    }
+}
+
+uint64_t world_random(struct world *w)
+{
+    w->rng ^= w->rng << 13;
+    w->rng ^= w->rng >> 7;
+    w->rng ^= w->rng << 17;
+    return w->rng * 0x2545f4914f6cdd1dULL >> 11;
+}
+
+bool world_chance(struct world *w, unsigned per_thousand)
+{
+    return world_random(w) % 1000 < per_thousand;
+}
+
+static bool is_before(const struct packet *a, const struct packet *b)
+{
+    return a->due < b->due || (a->due == b->due && a->order < b->order);
+}
+
+/* Packets are a binary heap, the next one first. */
+static void push_packet(struct world *w, struct packet packet)
+{
+    size_t at = w->packet_count++;
+    while (at > 0 && is_before(&packet, &w->packets[(at - 1) / 2])) {
+        w->packets[at] = w->packets[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    w->packets[at] = packet;
+}
+
+static struct packet pop_packet(struct world *w)
+{
+    struct packet first = w->packets[0];
+    struct packet moved = w->packets[--w->packet_count];
+    size_t at = 0;
+    for (size_t child = 1; child < w->packet_count; child = 2 * at + 1) {
+        if (child + 1 < w->packet_count && is_before(&w->packets[child + 1], &w->packets[child])) {
+            child++;
+        }
+        if (!is_before(&w->packets[child], &moved)) {
+            break;
+        }
+        w->packets[at] = w->packets[child];
+        at = child;
+    }
+    w->packets[at] = moved;
+    return first;
+}
+
+static void put_packet(struct world *w, enum channel channel, size_t sub, struct rt_span bytes,
+                       bool reorder)
+{
+    if (w->packet_count == PACKETS_MAX) {
+        return;
+    }
+    rt_usec due = w->now + 100 + (rt_usec)(world_random(w) % (w->faults.max_delay_ms * 1000 + 1));
+    if (!reorder && due < w->last_due[channel][sub]) {
+        due = w->last_due[channel][sub];
+    }
+    w->last_due[channel][sub] = due > w->last_due[channel][sub] ? due : w->last_due[channel][sub];
+    struct packet packet = { .due = due,
+                             .order = w->order++,
+                             .channel = channel,
+                             .life = channel == TO_PUB ? w->pub_life : w->subs[sub].life,
+                             .sub = sub,
+                             .peer = w->subs[sub].peer,
+                             .len = bytes.len };
+    packet.data = malloc(bytes.len + 1);
+    memcpy(packet.data, bytes.data, bytes.len);
+    push_packet(w, packet);
+}
+
+static void send_control_packet(struct world *w, enum channel channel, size_t sub,
+                                struct rt_span bytes)
+{
+    if (w->partitioned || world_chance(w, w->faults.control_loss)) {
+        return;
+    }
+    put_packet(w, channel, sub, bytes, world_chance(w, w->faults.control_reorder));
+    if (world_chance(w, w->faults.control_dup)) {
+        put_packet(w, channel, sub, bytes, world_chance(w, w->faults.control_reorder));
+    }
+}
+
+static void net_publish(void *ctx, struct seq_frame *frame)
+{
+    struct world *w = ctx;
+    for (size_t i = 0; i < SUBS; i++) {
+        struct sub *sub = &w->subs[i];
+        if (!sub->running || sub->subscribed_at != 0 || w->partitioned ||
+            world_chance(w, w->faults.stream_loss)) {
+            continue;
+        }
+        struct rt_span bytes = { frame->data, frame->len };
+        put_packet(w, TO_SUB_STREAM, i, bytes, world_chance(w, w->faults.stream_reorder));
+        if (world_chance(w, w->faults.stream_dup)) {
+            put_packet(w, TO_SUB_STREAM, i, bytes, world_chance(w, w->faults.stream_reorder));
+        }
+    }
+}
+
+static bool net_to_sub(void *ctx, struct rt_span routing, struct rt_span message)
+{
+    struct world *w = ctx;
+    for (size_t i = 0; i < SUBS; i++) {
+        if (w->subs[i].running && routing.len == 8 &&
+            memcmp(routing.data, &w->subs[i].peer, 8) == 0) {
+            if (world_chance(w, w->faults.refuse_send)) {
+                return false;
+            }
+            send_control_packet(w, TO_SUB, i, message);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool net_replay(void *ctx, struct rt_span routing, struct seq_frame *frame)
+{
+    return net_to_sub(ctx, routing, (struct rt_span){ frame->data, frame->len });
+}
+
+static bool net_to_pub(void *ctx, struct rt_span message)
+{
+    struct sub *sub = ctx;
+    if (!sub->world->pub_running || world_chance(sub->world, sub->world->faults.refuse_send)) {
+        return false;
+    }
+    send_control_packet(sub->world, TO_PUB, sub->index, message);
+    return true;
+}
+
+static const struct link_tx_ops tx_ops = { net_publish, net_to_sub, net_replay };
+static const struct link_rx_ops rx_ops = { net_to_pub };
+
+/* --- what the publisher's owner sees --- */
+
+static struct rt_stream *pub_hello(void *ctx, const char *name, uint64_t peer, bool fresh,
+                                   char *refusal)
+{
+    struct world *w = ctx;
+    (void)peer;
+    must(w, strcmp(name, "s") == 0);
+    if (w->refuse_all) {
+        snprintf(refusal, 256, "not now");
+        return NULL;
+    }
+    if (fresh) {
+        w->hellos_fresh++;
+        w->tx_instance++;
+        w->tx_sent = 0;
+        w->tx_heard_instance = 0;
+        w->tx_received = 0;
+    } else {
+        w->hellos_resumed++;
+    }
+    return w->stream;
+}
+
+static void pub_message(void *ctx, struct rt_stream *stream, struct rt_span message)
+{
+    struct world *w = ctx;
+    uint32_t got[2];
+    must(w, stream == w->stream && message.len == sizeof(got));
+    memcpy(got, message.data, sizeof(got));
+    if (w->tx_heard_instance == 0) {
+        w->tx_heard_instance = got[0];
+    }
+    must(w, got[0] == w->tx_heard_instance);
+    must(w, got[1] == ++w->tx_received);
+}
+
+static void pub_ack(void *ctx, struct rt_stream *stream, uint64_t seq, uint64_t tag)
+{
+    struct world *w = ctx;
+    must(w, stream == w->stream && seq > w->acked && tag == seq * 3);
+    w->acked = seq;
+}
+
+static void pub_silent(void *ctx, struct rt_stream *stream)
+{
+    struct world *w = ctx;
+    must(w, !rt_stream_connected(stream));
+    w->silents++;
+}
+
+static void pub_evict(void *ctx, struct rt_stream *stream, uint64_t from, uint64_t to)
+{
+    struct world *w = ctx;
+    (void)stream;
+    must(w, w->policy == RT_RING_EVICT && from <= to);
+    w->evicted = to;
+}
+
+static const struct rt_pub_events pub_events = { pub_hello, pub_message, pub_ack, pub_silent,
+                                                 pub_evict };
+
+/* --- what the subscriber's owner sees --- */
+
+/* Frames of a publisher that is gone may still come; what it knew is forgotten. */
+static bool is_running(const struct world *w, uint64_t epoch)
+{
+    return w->pub_running && w->stream->epoch == epoch;
+}
+
+static void sub_session(void *ctx, uint64_t epoch, bool fresh)
+{
+    struct sub *sub = ctx;
+    struct world *w = sub->world;
+    sub->sessions++;
+    if (fresh) {
+        sub->fresh++;
+        sub->instance++;
+        sub->sent = 0;
+        sub->heard_instance = 0;
+        sub->received = 0;
+        /* In the same epoch nothing is said again and nothing skipped in silence. */
+        if (epoch != sub->epoch) {
+            sub->expected = 0;
+        }
+    } else {
+        must(w, sub->epoch == epoch);
+    }
+    sub->epoch = epoch;
+}
+
+static void sub_frame(void *ctx, uint64_t seq, struct rt_span frame)
+{
+    struct sub *sub = ctx;
+    struct world *w = sub->world;
+    uint64_t content[2];
+    must(w, !sub->paused);
+    must(w, sub->rx.state == LINK_RX_UP);
+    must(w, frame.len >= sizeof(content));
+    memcpy(content, frame.data, sizeof(content));
+    must(w, content[0] == sub->epoch && content[1] == seq);
+    /* A new subscriber misses nothing that was not acknowledged, or evicted. */
+    must(w, sub->expected != 0 || !is_running(w, sub->epoch) || seq <= w->acked + 1 ||
+                seq <= w->evicted + 1);
+    must(w, sub->expected == 0 || seq == sub->expected);
+    sub->expected = seq + 1;
+    sub->frames++;
+    w->frames++;
+    if (w->ack && world_chance(w, 700)) {
+        link_rx_ack(&sub->rx, seq, w->now);
+    }
+    if (world_chance(w, 20)) {
+        sub->paused = true;
+        link_rx_pause(&sub->rx, true);
+    }
+}
+
+static void sub_lost(void *ctx, uint64_t from, uint64_t to)
+{
+    struct sub *sub = ctx;
+    struct world *w = sub->world;
+    must(w, w->policy == RT_RING_EVICT);
+    must(w, sub->expected == 0 || from == sub->expected);
+    must(w, !is_running(w, sub->epoch) || to <= w->evicted);
+    sub->lost += to - from + 1;
+    w->lost += to - from + 1;
+    sub->expected = to + 1;
+}
+
+static void sub_message(void *ctx, struct rt_span message)
+{
+    struct sub *sub = ctx;
+    struct world *w = sub->world;
+    uint32_t got[2];
+    must(w, message.len == sizeof(got));
+    memcpy(got, message.data, sizeof(got));
+    if (sub->heard_instance == 0) {
+        sub->heard_instance = got[0];
+    }
+    must(w, got[0] == sub->heard_instance);
+    must(w, got[1] == ++sub->received);
+}
+
+static void sub_down(void *ctx)
+{
+    struct sub *sub = ctx;
+    sub->downs++;
+}
+
+static void sub_refused(void *ctx, const char *reason, bool final)
+{
+    struct sub *sub = ctx;
+    sub->refused++;
+    sub->final = final;
+    snprintf(sub->reason, sizeof(sub->reason), "%s", reason);
+}
+
+static const struct rt_sub_events sub_events = { sub_session, sub_frame, sub_lost,
+                                                 sub_message, sub_down,  sub_refused };
+
+/* --- processes --- */
+
+void world_pub_start(struct world *w)
+{
+    w->pub_running = true;
+    w->acked = 0;
+    w->evicted = 0;
+    link_tx_init(&w->tx, &(struct link_tx_config){ .log = w->log,
+                                                   .ops = &tx_ops,
+                                                   .ops_ctx = w,
+                                                   .events = &pub_events,
+                                                   .ctx = w,
+                                                   .policy = w->policy,
+                                                   .ring_bytes = RING_BYTES,
+                                                   .app_version = w->app_version,
+                                                   .epoch = world_random(w) << 20 | 1,
+                                                   .heartbeat = HEARTBEAT,
+                                                   .lease = LEASE });
+    w->stream = link_stream_new(&w->tx, "s", NULL);
+    for (size_t i = 0; i < SUBS; i++) {
+        w->subs[i].subscribed_at = w->now + 20 * RT_MSEC;
+    }
+}
+
+void world_pub_stop(struct world *w)
+{
+    w->pub_running = false;
+    w->pub_life++;
+    w->stream = NULL;
+    link_tx_fini(&w->tx);
+}
+
+void world_sub_start(struct world *w, size_t index)
+{
+    struct sub *sub = &w->subs[index];
+    uint32_t instance = sub->instance;
+    unsigned life = sub->life;
+    *sub = (struct sub){ .world = w,
+                         .index = index,
+                         .running = true,
+                         .life = life,
+                         .peer = world_random(w),
+                         .instance = instance,
+                         .subscribed_at = w->now + 20 * RT_MSEC };
+    link_rx_init(&sub->rx,
+                 &(struct link_rx_config){ .log = w->log,
+                                           .ops = &rx_ops,
+                                           .ops_ctx = sub,
+                                           .events = &sub_events,
+                                           .ctx = sub,
+                                           .stream_name = "s",
+                                           .label = "test",
+                                           .peer_id = sub->peer,
+                                           .app_version = APP_VERSION,
+                                           .hold_bytes = HOLD_BYTES,
+                                           .heartbeat = HEARTBEAT,
+                                           .lease = LEASE },
+                 w->now);
+}
+
+static void queue_clear(struct sub *sub)
+{
+    for (size_t i = 0; i < sub->queued; i++) {
+        free(sub->queue[i].data);
+    }
+    sub->queued = 0;
+}
+
+void world_sub_stop(struct world *w, size_t index)
+{
+    struct sub *sub = &w->subs[index];
+    sub->running = false;
+    sub->life++;
+    queue_clear(sub);
+    link_rx_fini(&sub->rx);
+}
+
+void world_set_paused(struct sub *sub, bool paused)
+{
+    sub->paused = paused;
+    link_rx_pause(&sub->rx, paused);
+}
+
+uint64_t world_publish(struct world *w)
+{
+    uint8_t frame[FRAME_BYTES] = { 0 };
+    uint64_t content[2] = { w->stream->epoch, rt_stream_last_seq(w->stream) + 1 };
+    memcpy(frame, content, sizeof(content));
+    size_t len = sizeof(content) + world_random(w) % (sizeof(frame) - sizeof(content));
+    return rt_stream_send(w->stream, (struct rt_span){ frame, len }, content[1] * 3);
+}
+
+void world_talk(struct world *w, struct sub *sub)
+{
+    uint32_t up[2] = { sub->instance, sub->sent + 1 };
+    if (sub->running && world_chance(w, 300) &&
+        link_rx_message(&sub->rx, (struct rt_span){ (uint8_t *)up, sizeof(up) })) {
+        sub->sent++;
+    }
+    uint32_t down[2] = { w->tx_instance, w->tx_sent + 1 };
+    if (w->pub_running && world_chance(w, 300) &&
+        rt_stream_message(w->stream, (struct rt_span){ (uint8_t *)down, sizeof(down) })) {
+        w->tx_sent++;
+    }
+}
+
+static void receive(struct world *w, struct packet *packet)
+{
+    struct sub *sub = &w->subs[packet->sub];
+    if (packet->channel == TO_PUB) {
+        if (w->pub_running && packet->life == w->pub_life) {
+            struct rt_span routing = { (uint8_t *)&packet->peer, 8 };
+            link_tx_control(&w->tx, routing, (struct rt_span){ packet->data, packet->len }, w->now);
+        }
+    } else if (sub->running && packet->life == sub->life) {
+        if (packet->channel == TO_SUB) {
+            link_rx_control(&sub->rx, (struct rt_span){ packet->data, packet->len }, w->now);
+        } else if (sub->queued < SUB_QUEUE) {
+            sub->queue[sub->queued++] = *packet;
+            return;
+        }
+    }
+    free(packet->data);
+}
+
+static void deliver_due(struct world *w)
+{
+    while (w->packet_count > 0 && w->packets[0].due <= w->now) {
+        struct packet packet = pop_packet(w);
+        receive(w, &packet);
+    }
+}
+
+static void run_sub(struct world *w, struct sub *sub)
+{
+    if (sub->subscribed_at != 0 && w->now >= sub->subscribed_at && w->pub_running) {
+        sub->subscribed_at = 0;
+        link_tx_subscribed(&w->tx, (struct rt_span){ (const uint8_t *)"s", 2 });
+    }
+    size_t used = 0;
+    while (used < sub->queued && link_rx_wants_stream(&sub->rx)) {
+        struct packet *packet = &sub->queue[used++];
+        /* An exact block, so that AddressSanitizer sees a step too far. */
+        uint8_t *copy = malloc(packet->len);
+        memcpy(copy, packet->data, packet->len);
+        link_rx_stream(&sub->rx, (struct rt_span){ copy, packet->len }, w->now);
+        free(copy);
+        free(packet->data);
+    }
+    memmove(sub->queue, sub->queue + used, (sub->queued - used) * sizeof(sub->queue[0]));
+    sub->queued -= used;
+    if (used > 0 || w->now >= link_rx_deadline(&sub->rx)) {
+        link_rx_tick(&sub->rx, w->now);
+    }
+    must(w, sub->rx.frames.held <= HOLD_BYTES + FRAME_BYTES);
+}
+
+void world_step(struct world *w)
+{
+    w->now += STEP;
+    deliver_due(w);
+    for (size_t i = 0; i < SUBS; i++) {
+        if (w->subs[i].running) {
+            run_sub(w, &w->subs[i]);
+        }
+    }
+    if (w->pub_running && w->now >= w->tick_due) {
+        w->tick_due = w->now + HEARTBEAT;
+        link_tx_tick(&w->tx, w->now);
+    }
+}
+
+void world_run(struct world *w, rt_usec time)
+{
+    for (rt_usec end = w->now + time; w->now < end;) {
+        world_step(w);
+    }
+}
+
+struct world *world_new(uint64_t seed, enum rt_ring_policy policy)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    w->seed = seed;
+    w->rng = seed * 0x9e3779b97f4a7c15ULL + 1;
+    w->now = RT_SEC;
+    w->policy = policy;
+    w->ack = true;
+    w->app_version = APP_VERSION;
+    w->faults.max_delay_ms = 1;
+    w->log = rt_log_new("test", RT_LOG_ERROR, RT_LOG_KV);
+    for (size_t i = 0; i < SUBS; i++) {
+        w->subs[i].world = w;
+        w->subs[i].index = i;
+    }
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    for (size_t i = 0; i < SUBS; i++) {
+        if (w->subs[i].running) {
+            world_sub_stop(w, i);
+        }
+    }
+    if (w->pub_running) {
+        world_pub_stop(w);
+    }
+    for (size_t i = 0; i < w->packet_count; i++) {
+        free(w->packets[i].data);
+    }
+    rt_log_free(w->log);
+    free(w);
+}
+
+struct world *world_connected(uint64_t seed, enum rt_ring_policy policy)
+{
+    struct world *w = world_new(seed, policy);
+    world_pub_start(w);
+    world_sub_start(w, 0);
+    world_run(w, 200 * RT_MSEC);
+    must(w, w->subs[0].sessions == 1 && rt_stream_connected(w->stream));
+    return w;
+}
