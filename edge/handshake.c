@@ -93,7 +93,8 @@ static void copy_token(struct lws *wsi, struct handshake_request *request)
         if (len == -1) {
             break; /* no further argument */
         }
-        if (len > 0 && strncmp(request->token, "token=", 6) == 0) {
+        /* "token=" with nothing behind it is what a page sends for somebody who has not signed in. */
+        if (len > 6 && strncmp(request->token, "token=", 6) == 0) {
             set_token(request, request->token + 6);
             return;
         }

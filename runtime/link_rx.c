@@ -408,7 +408,7 @@ void link_rx_tick(struct link_rx *rx, rt_usec now)
         rx->heard = rx->heard > now ? now : rx->heard;
     }
     rx->ticked = now;
-    rx->backlog = seq_rx_drain(&rx->frames, LINK_DRAIN_FRAMES);
+    rx->backlog = seq_rx_drain(&rx->frames, LINK_TURN_BYTES);
     seq_rx_pump(&rx->frames, now);
     watch_silence(rx, now);
     if (rx->state == LINK_RX_UP) {

@@ -25,7 +25,7 @@
 #define LINK_UNANSWERED    (10 * RT_SEC)
 #define LINK_ACK_DELAY     (5 * RT_MSEC)
 #define LINK_ACK_BYTES     ((size_t)256 << 10)
-#define LINK_DRAIN_FRAMES  64 /* handed on per turn */
+#define LINK_TURN_BYTES    ((size_t)64 << 10) /* received, or handed on, per turn of the loop */
 
 struct link_rx_ops {
     /* To the publisher, in order. False: nothing was sent. */

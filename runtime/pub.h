@@ -52,7 +52,8 @@ struct rt_pub_events {
      * reason in `refusal` (256 bytes). fresh: this peer id was not the stream's owner before, so what
      * it knows is nothing, and it starts at the oldest frame of the ring; or it was, and frames or messages were
      * lost. Not fresh: it was silent for longer than the lease, and nothing is missing. */
-    struct rt_stream *(*on_hello)(void *ctx, const char *stream_name, uint64_t peer_id, bool fresh, char *refusal);
+    struct rt_stream *(*on_hello)(void *ctx, const char *stream_name, uint64_t peer_id, bool fresh,
+                                  char *refusal);
     /* A message of the subscriber, in its order. Only from the peer that owns the stream. */
     void (*on_message)(void *ctx, struct rt_stream *stream, struct rt_span message);
     /* Frames up to `seq` are processed; `tag` is what was sent with the last of them. */
@@ -67,15 +68,15 @@ struct rt_pub_config {
     struct rt_loop *loop;
     struct rt_log *log;
     struct rt_metrics *metrics;
-    const char *publish_bind;  /* PUB */
-    const char *control_bind;  /* ROUTER */
+    const char *publish_bind;   /* PUB */
+    const char *control_bind;   /* ROUTER */
     const struct rt_keys *keys; /* NULL: no encryption */
     bool allow_insecure;
     enum rt_ring_policy policy;
-    size_t ring_bytes;      /* of one stream */
-    uint32_t app_version;   /* must be equal on both sides; proto's WIRE_VERSION */
-    rt_usec heartbeat;      /* of idle streams; carries the last sequence number */
-    rt_usec lease;          /* silence after which on_silent is called, once */
+    size_t ring_bytes;    /* of one stream */
+    uint32_t app_version; /* must be equal on both sides; proto's WIRE_VERSION */
+    rt_usec heartbeat;    /* of idle streams; carries the last sequence number */
+    rt_usec lease;        /* silence after which on_silent is called, once */
     const struct rt_pub_events *events;
     void *ctx;
 };

@@ -291,10 +291,12 @@ bool seq_rx_answer(struct seq_rx *rx, const struct seq_rx_answer *answer, rt_use
     return true;
 }
 
-bool seq_rx_drain(struct seq_rx *rx, size_t budget)
+bool seq_rx_drain(struct seq_rx *rx, size_t bytes)
 {
+    size_t used = 0;
+
     while (rx->open && !rx->paused && slot_of(rx, rx->next)->state == SLOT_HELD) {
-        if (budget-- == 0) {
+        if (used >= bytes) {
             return true;
         }
         struct seq_rx_slot *slot = slot_of(rx, rx->next);
@@ -302,6 +304,7 @@ bool seq_rx_drain(struct seq_rx *rx, size_t budget)
         size_t len = slot->len;
         *slot = (struct seq_rx_slot){ .state = SLOT_MISSING };
         rx->held -= len;
+        used += len + 1; /* empty frames count too */
         hand_on(rx, (struct rt_span){ data, len });
         free(data);
     }

@@ -97,8 +97,8 @@ void seq_rx_frame(struct seq_rx *rx, uint64_t seq, struct rt_span frame, bool as
 void seq_rx_exists(struct seq_rx *rx, uint64_t last);
 /* The answer to a request. False when frames that we need cannot be had any more. */
 bool seq_rx_answer(struct seq_rx *rx, const struct seq_rx_answer *answer, rt_usec now);
-/* Hands on what waits in order, at most `budget` frames; true when more could be. */
-bool seq_rx_drain(struct seq_rx *rx, size_t budget);
+/* Hands on what waits in order until that is `bytes` or more; true when more could be. */
+bool seq_rx_drain(struct seq_rx *rx, size_t bytes);
 /* Asks for what is missing, and again for what did not come. */
 void seq_rx_pump(struct seq_rx *rx, rt_usec now);
 void seq_rx_pause(struct seq_rx *rx, bool paused);

@@ -12,8 +12,9 @@
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 
-#define FRAMES_PER_TURN   64
-#define MESSAGES_PER_TURN 256
+/* A turn takes little, so that what its frames produce leaves before the next ones come: an edge writes
+ * to its clients once per turn, and a socket takes about as much as a turn makes. */
+#define MESSAGE_COST 256 /* of receiving one, in bytes: bounds a turn of tiny messages */
 
 enum sub_counter {
     SUB_FRAMES,
@@ -137,11 +138,13 @@ static void stream_ready(void *ctx)
     struct rt_sub *sub = ctx;
     rt_usec now = rt_now();
     sub->inside = true;
-    for (int i = 0; i < FRAMES_PER_TURN && link_rx_wants_stream(&sub->rx); i++) {
+    size_t bytes = 0;
+    while (bytes < LINK_TURN_BYTES && link_rx_wants_stream(&sub->rx)) {
         zmq_msg_t msg;
         zmq_msg_init(&msg);
         bool got = zmq_msg_recv(&msg, sub->stream, ZMQ_DONTWAIT) >= 0;
         if (got) {
+            bytes += zmq_msg_size(&msg) + MESSAGE_COST;
             link_rx_stream(&sub->rx, (struct rt_span){ zmq_msg_data(&msg), zmq_msg_size(&msg) },
                            now);
         }
@@ -158,11 +161,13 @@ static void control_ready(void *ctx)
     struct rt_sub *sub = ctx;
     rt_usec now = rt_now();
     sub->inside = true;
-    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+    size_t bytes = 0;
+    while (bytes < LINK_TURN_BYTES) {
         zmq_msg_t msg;
         zmq_msg_init(&msg);
         bool got = zmq_msg_recv(&msg, sub->control, ZMQ_DONTWAIT) >= 0;
         if (got) {
+            bytes += zmq_msg_size(&msg) + MESSAGE_COST;
             link_rx_control(&sub->rx, (struct rt_span){ zmq_msg_data(&msg), zmq_msg_size(&msg) },
                             now);
         }

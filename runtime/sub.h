@@ -41,7 +41,8 @@ struct rt_sub_events {
     void (*on_session)(void *ctx, uint64_t epoch, bool fresh);
     void (*on_frame)(void *ctx, uint64_t seq, struct rt_span frame);
     void (*on_lost)(void *ctx, uint64_t from, uint64_t to);
-    void (*on_message)(void *ctx, struct rt_span message); /* of the publisher, over the side channel */
+    void (*on_message)(void *ctx,
+                       struct rt_span message); /* of the publisher, over the side channel */
     void (*on_down)(void *ctx);
     void (*on_refused)(void *ctx, const char *reason, bool final);
 };
@@ -50,15 +51,15 @@ struct rt_sub_config {
     struct rt_loop *loop;
     struct rt_log *log;
     struct rt_metrics *metrics;
-    const char *publish;       /* the publisher's PUB address */
-    const char *control;       /* and ROUTER */
+    const char *publish; /* the publisher's PUB address */
+    const char *control; /* and ROUTER */
     const char *stream_name;
-    const char *label;         /* for logs and metric labels, e.g. "tailer", "shard-0" */
-    uint64_t peer_id;          /* random, new for every process */
+    const char *label; /* for logs and metric labels, e.g. "tailer", "shard-0" */
+    uint64_t peer_id;  /* random, new for every process */
     const struct rt_keys *keys;
     uint32_t app_version;
-    size_t hold_bytes;         /* frames held behind a hole while it is repaired */
-    rt_usec heartbeat;         /* how often we are heard at least */
+    size_t hold_bytes; /* frames held behind a hole while it is repaired */
+    rt_usec heartbeat; /* how often we are heard at least */
     rt_usec lease;
     const struct rt_sub_events *events;
     void *ctx;
@@ -71,7 +72,8 @@ void rt_sub_free(struct rt_sub *sub);
 bool rt_sub_message(struct rt_sub *sub, struct rt_span message);
 void rt_sub_ack(struct rt_sub *sub, uint64_t seq); /* cheap; sent at most every few milliseconds */
 void rt_sub_pause(struct rt_sub *sub);
-void rt_sub_resume(struct rt_sub *sub); /* frames may come before this returns? No: in the next turn */
+void rt_sub_resume(
+    struct rt_sub *sub); /* frames may come before this returns? No: in the next turn */
 bool rt_sub_in_session(const struct rt_sub *sub);
 uint64_t rt_sub_last_seq(const struct rt_sub *sub); /* last frame handed on */
 

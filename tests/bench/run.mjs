@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
-process.env.PGTIDE_BUILD_DIR ??= new URL('../../build/release', import.meta.url).pathname
+process.env.PGTIDE_TEST_BUILD_DIR ??= new URL('../../build/release', import.meta.url).pathname
 const { System, bin, until } = await import('../integration/lib/system.mjs')
 
 const run = promisify(execFile)

@@ -15,7 +15,7 @@ for (const file of files.filter(each => /\.(c|h|mjs|sql|html|md|yml|def)$|^deplo
 }
 const lock = readFileSync('tests/package-lock.json', 'utf8')
 if (/"resolved"/.test(lock)) problems.push('tests/package-lock.json names download addresses')
-const made = execFileSync(join(process.env.PGTIDE_BUILD_DIR, 'bin/pgtide-tailer'), ['--config-markdown'], { encoding: 'utf8' })
+const made = execFileSync(join(process.env.PGTIDE_TEST_BUILD_DIR, 'bin/pgtide-tailer'), ['--config-markdown'], { encoding: 'utf8' })
 if (!existsSync('docs/configuration.md') || !readFileSync('docs/configuration.md', 'utf8').includes(made.trim())) {
   problems.push('docs/configuration.md is not what the program says; run tests/lint/update-docs')
 }

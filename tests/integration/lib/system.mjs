@@ -12,7 +12,7 @@ import pg from 'pg'
 
 const run = promisify(execFile)
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
-export const BUILD = process.env.PGTIDE_BUILD_DIR ?? join(ROOT, 'build/asan')
+export const BUILD = process.env.PGTIDE_TEST_BUILD_DIR ?? join(ROOT, 'build/asan')
 export const bin = name => join(BUILD, 'bin', name)
 
 pg.types.setTypeParser(20, text => text) // int8 stays text: no rounding in comparisons

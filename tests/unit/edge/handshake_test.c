@@ -156,11 +156,11 @@ static void test_token_comes_from_the_query_decoded(void **state)
     assert_string_equal(request->token, "q");
 }
 
-static void test_empty_token_is_a_token(void **state)
+static void test_empty_token_in_the_query_is_no_token(void **state)
 {
     struct fixture *f = *state;
 
-    assert_true(run(f, "GET /realtime?token=", HOST)->has_token);
+    assert_false(run(f, "GET /realtime?token=", HOST)->has_token);
 }
 
 static void test_request_without_a_token_has_none(void **state)
@@ -222,7 +222,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_token_comes_from_the_header_before_the_query, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_token_comes_from_the_query_decoded, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_empty_token_is_a_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_empty_token_in_the_query_is_no_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_request_without_a_token_has_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_largest_head_is_parsed_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_handshakes_leave_no_descriptor_behind, setup,
