@@ -37,18 +37,19 @@ function(pgtide_program name)
     target_link_libraries(${name} PRIVATE pgtide_options ${ARG_DEPENDS})
 endfunction()
 
-# pgtide_unit_test(PATH DEPENDS ... [LABEL unit]): tests/unit/PATH_test.c is one cmocka program and
-# one CTest test. A unit test opens no port and never sleeps.
+# pgtide_unit_test(PATH DEPENDS ... [SOURCES ...] [LABEL unit]): tests/unit/PATH_test.c, with SOURCES from tests/unit/,
+# is one cmocka program and one CTest test. A unit test opens no port and never sleeps.
 function(pgtide_unit_test path)
     if(NOT PGTIDE_TESTS)
         return()
     endif()
-    cmake_parse_arguments(ARG "" "LABEL" "DEPENDS" ${ARGN})
+    cmake_parse_arguments(ARG "" "LABEL" "SOURCES;DEPENDS" ${ARGN})
     if(NOT ARG_LABEL)
         set(ARG_LABEL unit)
     endif()
     string(REPLACE "/" "_" name ${path})
-    add_executable(unit_${name} "${PROJECT_SOURCE_DIR}/tests/unit/${path}_test.c")
+    list(TRANSFORM ARG_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/tests/unit/")
+    add_executable(unit_${name} "${PROJECT_SOURCE_DIR}/tests/unit/${path}_test.c" ${ARG_SOURCES})
     target_link_libraries(unit_${name} PRIVATE pgtide_options ${ARG_DEPENDS} PkgConfig::CMOCKA)
     target_compile_definitions(unit_${name} PRIVATE PGTIDE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     set_target_properties(unit_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/unit")

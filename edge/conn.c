@@ -18,8 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/conn_internal.h"
-#include "edge/conn_queue.h"
+#include "edge/conn_parts.h"
 #include "runtime/config.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -30,36 +29,9 @@ enum {
 };
 static const rt_usec CLOSE_TIMEOUT = 2 * RT_SEC;
 
-enum conn_state { CONN_OPEN, CONN_LEAVING, CONN_CLOSING, CONN_LINGERING, CONN_DEAD };
-
-struct edge_conn {
-    struct edge_carrier *carrier;
-    struct list_node all;   /* carrier->conns */
-    struct list_node dirty; /* carrier->dirty */
-    struct wheel_timer timer;
-    struct conn_queue queue;
-    struct ws_decoder decoder;
-    struct rt_io *io;
-    const struct edge_dialect *dialect;
-    void *session;
-    struct rt_gauge *gauge; /* open connections of the dialect */
-    uint64_t id;
-    rt_usec heard;
-    rt_usec heartbeat; /* next */
-    rt_usec planned;   /* when to close; 0: no plan */
-    char *planned_reason;
-    int fd;
-    uint16_t planned_code;
-    uint16_t close_code; /* of the first close frame; 0: none yet */
-    uint8_t state;
-    bool opened;  /* on_close is due */
-    bool blocked; /* the socket takes no more; wait for RT_WRITE */
-    bool eof;     /* the client has stopped sending */
-};
-
 /* --- small helpers --- */
 
-static void want(struct edge_conn *conn)
+void conn_want(struct edge_conn *conn)
 {
     int events = (conn->eof ? 0 : RT_READ) | (conn->blocked ? RT_WRITE : 0);
 
@@ -107,8 +79,7 @@ static void arm(struct edge_conn *conn)
 
 /* --- the ways out --- */
 
-/* The socket is of no use any more. */
-static void die(struct edge_conn *conn)
+void conn_die(struct edge_conn *conn)
 {
     if (conn->state != CONN_DEAD) {
         rt_io_want(conn->io, 0);
@@ -180,7 +151,7 @@ static void drained(struct edge_conn *conn)
         return;
     }
     if (conn->eof || shutdown(conn->fd, SHUT_WR) != 0) {
-        die(conn);
+        conn_die(conn);
     } else {
         conn->state = CONN_LINGERING;
     }
@@ -199,7 +170,7 @@ static bool send_some(struct edge_conn *conn, size_t *budget)
         if (errno == EAGAIN || errno == ENOBUFS) {
             conn->blocked = true;
         } else if (errno != EINTR) {
-            die(conn);
+            conn_die(conn);
         }
         return errno == EINTR;
     }
@@ -225,7 +196,7 @@ static void flush(struct edge_conn *conn)
     if (!conn->blocked) {
         drained(conn);
     }
-    want(conn);
+    conn_want(conn);
 }
 
 void edge_conn_flush_all(void *ctx)
@@ -248,92 +219,7 @@ void edge_conn_flush_all(void *ctx)
     rt_gauge_set(carrier->metrics.queue_bytes, (double)carrier->queue_bytes);
 }
 
-/* --- receiving --- */
-
-static bool on_text(void *ctx, struct rt_span text)
-{
-    struct edge_conn *conn = ctx;
-
-    rt_counter_add(conn->carrier->metrics.messages_in, 1);
-    conn->dialect->on_text(conn->session, conn, text);
-    return conn->state == CONN_OPEN;
-}
-
-static bool on_ping(void *ctx, struct rt_span payload)
-{
-    struct edge_conn *conn = ctx;
-    struct edge_frame *pong = edge_frame_control(WS_PONG, payload.data, payload.len);
-
-    edge_conn_send(conn, pong);
-    edge_frame_unref(pong);
-    return conn->state == CONN_OPEN;
-}
-
-static bool on_pong(void *ctx, struct rt_span payload)
-{
-    const struct edge_conn *conn = ctx;
-
-    (void)payload;
-    rt_counter_add(conn->carrier->metrics.pongs, 1);
-    return true;
-}
-
-/* Answered with the client's own code (RFC 6455 5.5.1). */
-static bool on_peer_close(void *ctx, unsigned code, struct rt_span reason)
-{
-    (void)reason;
-    begin_close(ctx, code, "");
-    return false;
-}
-
-static const struct ws_sink sink = {
-    .on_text = on_text,
-    .on_ping = on_ping,
-    .on_pong = on_pong,
-    .on_close = on_peer_close,
-};
-
-void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len)
-{
-    const struct ws_fault *fault = NULL;
-
-    rt_counter_add(conn->carrier->metrics.bytes_in, len);
-    conn->heard = rt_now();
-    if (conn->state != CONN_OPEN) {
-        return;
-    }
-    fault = ws_decoder_feed(&conn->decoder, data, len, &sink, conn);
-    if (fault != NULL) {
-        rt_counter_add(conn->carrier->metrics.malformed, 1);
-        rt_log_debug(conn->carrier->log, "client.malformed_frame", RT_U("conn", conn->id),
-                     RT_U("code", fault->code), RT_S("reason", fault->text));
-        begin_close(conn, fault->code, fault->text);
-    }
-}
-
-static void on_end_of_input(struct edge_conn *conn)
-{
-    conn->eof = true;
-    if (conn->state == CONN_CLOSING) {
-        want(conn); /* the close frame may still be wanted on the other side */
-    } else {
-        die(conn);
-    }
-}
-
-static void on_readable(struct edge_conn *conn)
-{
-    struct edge_carrier *carrier = conn->carrier;
-    ssize_t got = recv(conn->fd, carrier->input, CARRIER_INPUT_BYTES, MSG_DONTWAIT);
-
-    if (got > 0) {
-        edge_conn_input(conn, carrier->input, (size_t)got);
-    } else if (got == 0) {
-        on_end_of_input(conn);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        die(conn);
-    }
-}
+/* --- what the loop says --- */
 
 static void on_io(void *ctx, int fd, int events)
 {
@@ -345,7 +231,7 @@ static void on_io(void *ctx, int fd, int events)
         mark(conn);
     }
     if ((events & RT_READ) != 0 && !conn->eof && conn->state != CONN_DEAD) {
-        on_readable(conn);
+        conn_read(conn);
     }
 }
 
@@ -376,7 +262,7 @@ static void on_timer(struct wheel_timer *timer, rt_usec now)
     struct edge_conn *conn = LIST_ELEMENT(timer, struct edge_conn, timer);
 
     if (conn->state >= CONN_CLOSING) {
-        die(conn);
+        conn_die(conn);
     } else if (conn->planned != 0 && now >= conn->planned) {
         begin_close(conn, conn->planned_code, conn->planned_reason);
     } else if (conn->state == CONN_LEAVING) {
@@ -421,7 +307,7 @@ struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
     conn->io = rt_io_new(carrier->loop, fd, on_io, conn);
     list_append(&carrier->conns, &conn->all);
     carrier->conn_count++;
-    want(conn);
+    conn_want(conn);
     arm(conn);
     return conn;
 }

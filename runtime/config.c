@@ -58,13 +58,20 @@ bool rt_option_is_group(const char *group, size_t len)
     return false;
 }
 
+static char variable_letter(char c)
+{
+    if (c == '.') {
+        return '_';
+    }
+    return (char)toupper((unsigned char)c);
+}
+
 char *rt_option_variable(const struct rt_option *option)
 {
     struct rt_buf name = { 0 };
     rt_buf_puts(&name, "PGTIDE_");
     for (const char *at = option->path; *at != '\0'; at++) {
-        int upper = *at == '.' ? '_' : toupper((unsigned char)*at);
-        rt_buf_putc(&name, (char)upper);
+        rt_buf_putc(&name, variable_letter(*at));
     }
     rt_buf_putc(&name, '\0');
     return (char *)name.data;

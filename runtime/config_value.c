@@ -158,6 +158,11 @@ static size_t least(size_t a, size_t b, size_t c)
     return d < c ? d : c;
 }
 
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
 /* Levenshtein distance without regard to case; WORD_MAX for words too long to be near anything. */
 static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -173,8 +178,8 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
             size_t above = row[j];
-            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (same ? 0 : 1));
+            size_t swap = same_letter(a[i - 1], b[j - 1]) ? 0 : 1;
+            row[j] = least(above + 1, row[j - 1] + 1, diagonal + swap);
             diagonal = above;
         }
     }

@@ -41,8 +41,8 @@ struct rt_sub_events {
     void (*on_session)(void *ctx, uint64_t epoch, bool fresh);
     void (*on_frame)(void *ctx, uint64_t seq, struct rt_span frame);
     void (*on_lost)(void *ctx, uint64_t from, uint64_t to);
-    void (*on_message)(void *ctx,
-                       struct rt_span message); /* of the publisher, over the side channel */
+    /* Of the publisher, over the side channel. */
+    void (*on_message)(void *ctx, struct rt_span message);
     void (*on_down)(void *ctx);
     void (*on_refused)(void *ctx, const char *reason, bool final);
 };
@@ -72,8 +72,7 @@ void rt_sub_free(struct rt_sub *sub);
 bool rt_sub_message(struct rt_sub *sub, struct rt_span message);
 void rt_sub_ack(struct rt_sub *sub, uint64_t seq); /* cheap; sent at most every few milliseconds */
 void rt_sub_pause(struct rt_sub *sub);
-void rt_sub_resume(
-    struct rt_sub *sub); /* frames may come before this returns? No: in the next turn */
+void rt_sub_resume(struct rt_sub *sub); /* frames come in the next turn, not before this returns */
 bool rt_sub_in_session(const struct rt_sub *sub);
 uint64_t rt_sub_last_seq(const struct rt_sub *sub); /* last frame handed on */
 

@@ -1,11 +1,6 @@
-/* tailer/tailer.c - see tailer.h.
- *
- * What must stay true: everything of a term exists, or nothing; the slot is never freed inside one of its
- * callbacks; reading is paused exactly while `behind` names a shard.
- */
+/* tailer/tailer.c - life, time and metrics of the tier, see tailer.h. */
 #include "tailer/tailer.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,270 +13,21 @@
 #include "runtime/process.h"
 #include "tailer/catalog.h"
 #include "tailer/dsn.h"
-#include "tailer/instruments.h"
 #include "tailer/lsn.h"
-#include "tailer/slot.h"
+#include "tailer/tailer_impl.h"
 #include "tailer/term.h"
 
-#define HOLD_RETRY    (20 * RT_MSEC)
-#define HOLD_PATIENCE (2 * RT_SEC) /* for a transaction to become visible in the catalog */
 #define SAMPLE_PERIOD (5 * RT_SEC)
 #define DRAIN_TIME    (2 * RT_SEC)
+#define DRAIN_LOOK    (20 * RT_MSEC)
 
-struct tailer {
-    struct rt_process *process;
-    struct rt_keys *keys;
-    struct catalog *catalog;
-    struct setup_config setup;
-    struct slot *slot;
-    struct term *term; /* NULL: the slot is somebody else's, or not ours yet */
-    struct instruments metrics;
-    struct rt_condition *catalog_condition;
-    struct rt_condition *shards_condition;
-    struct rt_timer *tick;
-    struct rt_timer *sample;
-    struct rt_timer *hold;
-    struct rt_timer *draining;
-    rt_usec drain_until;
-    rt_usec hold_since; /* 0: no message is held */
-    int64_t behind;     /* the shard that reading waits for, or -1 */
-    rt_usec behind_since;
-    rt_usec paused; /* time spent waiting before */
-    uint64_t checked_bytes;
-    struct setup_sample last_sample;
-};
-
-/* --- flow control -------------------------------------------------------------------------------- */
-
-static size_t ring_bytes(const struct tailer *tailer)
-{
-    return (size_t)tailer->process->config->links_tailer_ring;
-}
-
-static void pause_when_behind(struct tailer *tailer)
-{
-    uint64_t sent = publish_bytes(tailer->term->publish);
-
-    if (tailer->behind >= 0 || sent == tailer->checked_bytes) {
-        return;
-    }
-    tailer->checked_bytes = sent;
-    tailer->behind = links_behind(tailer->term->links, ring_bytes(tailer));
-    if (tailer->behind >= 0) {
-        tailer->behind_since = rt_now();
-        slot_pause(tailer->slot, true);
-        rt_log_info(tailer->process->log, "reading.paused", RT_I("shard", tailer->behind));
-    }
-}
-
-static void go_on(struct tailer *tailer)
-{
-    rt_usec waited = rt_now() - tailer->behind_since;
-
-    rt_log_info(tailer->process->log, "reading.resumed", RT_I("shard", tailer->behind),
-                RT_R("seconds", (double)waited / (double)RT_SEC));
-    tailer->paused += waited;
-    tailer->behind = -1;
-    slot_pause(tailer->slot, false);
-}
-
-static void resume_when_half(struct tailer *tailer)
-{
-    if (tailer->behind < 0 || tailer->drain_until != 0) {
-        return;
-    }
-    int64_t still = links_behind(tailer->term->links, ring_bytes(tailer) / 2);
-    if (still < 0) {
-        go_on(tailer);
-    } else {
-        tailer->behind = still;
-    }
-}
-
-static void report_shards(struct tailer *tailer)
-{
-    if (tailer->term == NULL) {
-        rt_condition_set(tailer->shards_condition, false,
-                         "not served: this tailer does not have the slot");
-    } else if (tailer->behind >= 0) {
-        rt_condition_set(tailer->shards_condition, false,
-                         "shard %" PRId64 " is behind: reading waits for it", tailer->behind);
-    } else {
-        links_report(tailer->term->links, tailer->shards_condition);
-    }
-}
-
-/* --- the slot ------------------------------------------------------------------------------------ */
-
-static void on_ack(void *ctx)
-{
-    struct tailer *tailer = ctx;
-    resume_when_half(tailer);
-}
-
-static struct term *begin_term(struct tailer *tailer, const struct slot_session *session)
-{
-    return term_new(&(struct term_config){
-        .process = tailer->process,
-        .keys = tailer->keys,
-        .catalog = tailer->catalog,
-        .metrics = &tailer->metrics,
-        .on_ack = on_ack,
-        .ctx = tailer,
-        .epoch = session->epoch,
-        .start_lsn = session->start_lsn,
-    });
-}
-
-static void declare_gap(struct tailer *tailer, struct wire_position from,
-                        const struct slot_session *session, const char *reason)
-{
-    struct wire_gap gap = {
-        .from = from,
-        .to = { .epoch = session->epoch, .lsn = session->start_lsn, .index = UINT32_MAX },
-        .reason = { reason, strnlen(reason, WIRE_TEXT_MAX) },
-    };
-    char text[WIRE_POSITION_TEXT_SIZE];
-
-    wire_position_text(&from, text);
-    rt_log_warn(tailer->process->log, "history.gap", RT_S("after", text), RT_S("reason", reason));
-    rt_counter_add(tailer->metrics.gaps, 1);
-    publish_gap(tailer->term->publish, &gap);
-    consume_forget(tailer->term->consume);
-    tailer->term->epoch = session->epoch;
-}
-
-static bool on_streaming(void *ctx, const struct slot_session *session)
-{
-    struct tailer *tailer = ctx;
-
-    if (tailer->term == NULL) {
-        tailer->term = begin_term(tailer, session);
-        if (tailer->term == NULL) {
-            return false;
-        }
-        if (session->renewed) {
-            declare_gap(tailer, (struct wire_position){ .epoch = session->old_epoch }, session,
-                        session->reason);
-        }
-    } else if (tailer->term->epoch != session->epoch) {
-        struct wire_position from = {
-            .epoch = tailer->term->epoch,
-            .lsn = publish_position_now(tailer->term->publish),
-            .index = UINT32_MAX,
-        };
-        declare_gap(tailer, from, session,
-                    session->renewed ? session->reason : "another server or timeline");
-    }
-    report_shards(tailer);
-    return true;
-}
-
-static void hold(struct tailer *tailer, enum consume_result why)
-{
-    if (tailer->hold_since == 0) {
-        tailer->hold_since = rt_now();
-        rt_counter_add(tailer->metrics.catalog_waits, 1);
-    }
-    if (why == CONSUME_DOWN) {
-        rt_condition_set(tailer->catalog_condition, false,
-                         "a table's definition cannot be read: %s", catalog_error(tailer->catalog));
-    }
-    rt_timer_set(tailer->hold, HOLD_RETRY, 0);
-}
-
-static void held_is_over(struct tailer *tailer)
-{
-    if (tailer->hold_since != 0) {
-        tailer->hold_since = 0;
-        rt_timer_stop(tailer->hold);
-    }
-    rt_condition_set(tailer->catalog_condition, true, "no complaint");
-}
-
-static enum slot_verdict on_message(void *ctx, struct rt_span message, const char **out_reason)
-{
-    struct tailer *tailer = ctx;
-    bool insist = tailer->hold_since != 0 && rt_now() - tailer->hold_since >= HOLD_PATIENCE;
-    enum consume_result result =
-        consume_message(tailer->term->consume, message, insist, out_reason);
-
-    switch (result) {
-    case CONSUME_OK:
-        if (tailer->hold_since != 0) {
-            held_is_over(tailer);
-        }
-        pause_when_behind(tailer);
-        return SLOT_TAKEN;
-    case CONSUME_WAIT:
-    case CONSUME_DOWN:
-        hold(tailer, result);
-        return SLOT_HOLD;
-    case CONSUME_BAD:
-    default:
-        rt_counter_add(tailer->metrics.decode_errors, 1);
-        rt_log_error(tailer->process->log, "stream.not_understood", RT_S("reason", *out_reason),
-                     RT_U("bytes", message.len));
-        return SLOT_REFUSED;
-    }
-}
+/* --- time ---------------------------------------------------------------------------------------- */
 
 static void on_hold_timer(void *ctx)
 {
     struct tailer *tailer = ctx;
     slot_retry(tailer->slot);
 }
-
-static void on_position(void *ctx, uint64_t wal_end, int64_t server_time)
-{
-    struct tailer *tailer = ctx;
-    consume_position(tailer->term->consume, wal_end, server_time);
-}
-
-static void on_turn_end(void *ctx)
-{
-    struct tailer *tailer = ctx;
-
-    publish_turn_end(tailer->term->publish, rt_now());
-    pause_when_behind(tailer);
-}
-
-static void on_break(void *ctx)
-{
-    struct tailer *tailer = ctx;
-
-    held_is_over(tailer);
-    if (tailer->term != NULL) {
-        consume_break(tailer->term->consume);
-    }
-}
-
-static void on_released(void *ctx)
-{
-    struct tailer *tailer = ctx;
-
-    if (tailer->behind >= 0) {
-        go_on(tailer);
-    }
-    term_free(tailer->term);
-    tailer->term = NULL;
-    tailer->checked_bytes = 0;
-    report_shards(tailer);
-}
-
-static uint64_t resume_lsn(void *ctx)
-{
-    const struct tailer *tailer = ctx;
-    return tailer->term == NULL ? 0 : consume_resume_lsn(tailer->term->consume);
-}
-
-static uint64_t confirmable(void *ctx)
-{
-    struct tailer *tailer = ctx;
-    return publish_confirmable(tailer->term->publish);
-}
-
-/* --- time ---------------------------------------------------------------------------------------- */
 
 static void on_tick(void *ctx)
 {
@@ -291,7 +37,7 @@ static void on_tick(void *ctx)
         publish_tick(tailer->term->publish, rt_now());
         relcache_purge(tailer->term->relcache, publish_fences(tailer->term->publish));
     }
-    report_shards(tailer);
+    tailer_report_shards(tailer);
 }
 
 static void on_sample(void *ctx)
@@ -393,16 +139,6 @@ static bool config_works(struct rt_process *process)
 
 static void start_parts(struct tailer *tailer)
 {
-    static const struct slot_events events = {
-        .on_streaming = on_streaming,
-        .on_message = on_message,
-        .on_position = on_position,
-        .on_turn_end = on_turn_end,
-        .on_break = on_break,
-        .on_released = on_released,
-        .resume_lsn = resume_lsn,
-        .confirmable = confirmable,
-    };
     struct rt_process *process = tailer->process;
     const struct rt_config *config = process->config;
 
@@ -428,7 +164,7 @@ static void start_parts(struct tailer *tailer)
         .health = process->health,
         .reconnects = tailer->metrics.reconnects,
         .illegal_events = tailer->metrics.illegal_events,
-        .events = &events,
+        .events = &tailer_slot_events,
         .ctx = tailer,
     });
 }
@@ -498,5 +234,5 @@ void tailer_drain(struct tailer *tailer)
     }
     slot_pause(tailer->slot, true);
     tailer->drain_until = rt_now() + DRAIN_TIME;
-    rt_timer_set(tailer->draining, 0, HOLD_RETRY);
+    rt_timer_set(tailer->draining, 0, DRAIN_LOOK);
 }

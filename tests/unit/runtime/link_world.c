@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "runtime/log.h"
+#include "tests/unit/runtime/link_net.h"
 
 void world_must(const struct world *w, bool holds, const char *what)
 {
@@ -30,127 +31,6 @@ bool world_chance(struct world *w, unsigned per_thousand)
 {
     return world_random(w) % 1000 < per_thousand;
 }
-
-static bool is_before(const struct packet *a, const struct packet *b)
-{
-    return a->due < b->due || (a->due == b->due && a->order < b->order);
-}
-
-/* Packets are a binary heap, the next one first. */
-static void push_packet(struct world *w, struct packet packet)
-{
-    size_t at = w->packet_count++;
-    while (at > 0 && is_before(&packet, &w->packets[(at - 1) / 2])) {
-        w->packets[at] = w->packets[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    w->packets[at] = packet;
-}
-
-static struct packet pop_packet(struct world *w)
-{
-    struct packet first = w->packets[0];
-    struct packet moved = w->packets[--w->packet_count];
-    size_t at = 0;
-    for (size_t child = 1; child < w->packet_count; child = 2 * at + 1) {
-        if (child + 1 < w->packet_count && is_before(&w->packets[child + 1], &w->packets[child])) {
-            child++;
-        }
-        if (!is_before(&w->packets[child], &moved)) {
-            break;
-        }
-        w->packets[at] = w->packets[child];
-        at = child;
-    }
-    w->packets[at] = moved;
-    return first;
-}
-
-static void put_packet(struct world *w, enum channel channel, size_t sub, struct rt_span bytes,
-                       bool reorder)
-{
-    if (w->packet_count == PACKETS_MAX) {
-        return;
-    }
-    rt_usec due = w->now + 100 + (rt_usec)(world_random(w) % (w->faults.max_delay_ms * 1000 + 1));
-    if (!reorder && due < w->last_due[channel][sub]) {
-        due = w->last_due[channel][sub];
-    }
-    w->last_due[channel][sub] = due > w->last_due[channel][sub] ? due : w->last_due[channel][sub];
-    struct packet packet = { .due = due,
-                             .order = w->order++,
-                             .channel = channel,
-                             .life = channel == TO_PUB ? w->pub_life : w->subs[sub].life,
-                             .sub = sub,
-                             .peer = w->subs[sub].peer,
-                             .len = bytes.len };
-    packet.data = malloc(bytes.len + 1);
-    memcpy(packet.data, bytes.data, bytes.len);
-    push_packet(w, packet);
-}
-
-static void send_control_packet(struct world *w, enum channel channel, size_t sub,
-                                struct rt_span bytes)
-{
-    if (w->partitioned || world_chance(w, w->faults.control_loss)) {
-        return;
-    }
-    put_packet(w, channel, sub, bytes, world_chance(w, w->faults.control_reorder));
-    if (world_chance(w, w->faults.control_dup)) {
-        put_packet(w, channel, sub, bytes, world_chance(w, w->faults.control_reorder));
-    }
-}
-
-static void net_publish(void *ctx, struct seq_frame *frame)
-{
-    struct world *w = ctx;
-    for (size_t i = 0; i < SUBS; i++) {
-        struct sub *sub = &w->subs[i];
-        if (!sub->running || sub->subscribed_at != 0 || w->partitioned ||
-            world_chance(w, w->faults.stream_loss)) {
-            continue;
-        }
-        struct rt_span bytes = { frame->data, frame->len };
-        put_packet(w, TO_SUB_STREAM, i, bytes, world_chance(w, w->faults.stream_reorder));
-        if (world_chance(w, w->faults.stream_dup)) {
-            put_packet(w, TO_SUB_STREAM, i, bytes, world_chance(w, w->faults.stream_reorder));
-        }
-    }
-}
-
-static bool net_to_sub(void *ctx, struct rt_span routing, struct rt_span message)
-{
-    struct world *w = ctx;
-    for (size_t i = 0; i < SUBS; i++) {
-        if (w->subs[i].running && routing.len == 8 &&
-            memcmp(routing.data, &w->subs[i].peer, 8) == 0) {
-            if (world_chance(w, w->faults.refuse_send)) {
-                return false;
-            }
-            send_control_packet(w, TO_SUB, i, message);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool net_replay(void *ctx, struct rt_span routing, struct seq_frame *frame)
-{
-    return net_to_sub(ctx, routing, (struct rt_span){ frame->data, frame->len });
-}
-
-static bool net_to_pub(void *ctx, struct rt_span message)
-{
-    struct sub *sub = ctx;
-    if (!sub->world->pub_running || world_chance(sub->world, sub->world->faults.refuse_send)) {
-        return false;
-    }
-    send_control_packet(sub->world, TO_PUB, sub->index, message);
-    return true;
-}
-
-static const struct link_tx_ops tx_ops = { net_publish, net_to_sub, net_replay };
-static const struct link_rx_ops rx_ops = { net_to_pub };
 
 /* --- what the publisher's owner sees --- */
 
@@ -320,7 +200,7 @@ void world_pub_start(struct world *w)
     w->acked = 0;
     w->evicted = 0;
     link_tx_init(&w->tx, &(struct link_tx_config){ .log = w->log,
-                                                   .ops = &tx_ops,
+                                                   .ops = &net_tx_ops,
                                                    .ops_ctx = w,
                                                    .events = &pub_events,
                                                    .ctx = w,
@@ -358,7 +238,7 @@ void world_sub_start(struct world *w, size_t index)
                          .subscribed_at = w->now + 20 * RT_MSEC };
     link_rx_init(&sub->rx,
                  &(struct link_rx_config){ .log = w->log,
-                                           .ops = &rx_ops,
+                                           .ops = &net_rx_ops,
                                            .ops_ctx = sub,
                                            .events = &sub_events,
                                            .ctx = sub,
@@ -440,7 +320,7 @@ static void receive(struct world *w, struct packet *packet)
 static void deliver_due(struct world *w)
 {
     while (w->packet_count > 0 && w->packets[0].due <= w->now) {
-        struct packet packet = pop_packet(w);
+        struct packet packet = net_pop(w);
         receive(w, &packet);
     }
 }

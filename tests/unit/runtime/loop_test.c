@@ -1,104 +1,9 @@
-/* Unit tests of runtime/loop.h. A guard timer ends a loop that would otherwise sleep for ever. */
-#include <setjmp.h>
+/* Unit tests of runtime/loop.h: descriptors, timers, deferred calls, signals. */
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cmocka.h>
 #include <ev.h>
-#include <zmq.h>
 
-#include "runtime/loop.h"
-
-struct fixture {
-    struct rt_loop *loop;
-    struct rt_timer *guard;
-    bool guarded; /* the guard had to end the loop */
-    int pair[2];
-    int calls;
-    int goal;
-    int messages;
-    rt_usec at;
-    struct rt_io *io;
-    struct rt_timer *timer;
-    struct rt_defer *defer;
-    struct rt_defer *other_defer;
-    void *zmq;
-    void *receiver;
-    void *sender;
-    struct rt_zmq *watch;
-    struct rt_zmq *other_watch;
-};
-
-static void on_guard(void *ctx)
-{
-    struct fixture *f = ctx;
-    f->guarded = true;
-    rt_loop_stop(f->loop);
-}
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    memset(&fixture, 0, sizeof(fixture));
-    struct fixture *f = &fixture;
-    f->loop = rt_loop_new();
-    f->guard = rt_timer_new(f->loop, on_guard, f);
-    rt_timer_set(f->guard, 10 * RT_SEC, 0);
-    f->zmq = zmq_ctx_new();
-    f->receiver = zmq_socket(f->zmq, ZMQ_PAIR);
-    f->sender = zmq_socket(f->zmq, ZMQ_PAIR);
-    *state = f;
-    if (zmq_bind(f->receiver, "inproc://loop") != 0 ||
-        zmq_connect(f->sender, "inproc://loop") != 0) {
-        return -1;
-    }
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, f->pair);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    rt_io_free(f->io);
-    rt_timer_free(f->timer);
-    rt_defer_free(f->defer);
-    rt_defer_free(f->other_defer);
-    rt_zmq_free(f->watch);
-    rt_zmq_free(f->other_watch);
-    rt_timer_free(f->guard);
-    rt_loop_free(f->loop);
-    zmq_close(f->receiver);
-    zmq_close(f->sender);
-    zmq_ctx_term(f->zmq);
-    close(f->pair[0]);
-    close(f->pair[1]);
-    return 0;
-}
-
-static void run(struct fixture *f)
-{
-    rt_loop_run(f->loop);
-    assert_false(f->guarded);
-}
-
-/* Counts, and stops the loop at the goal. */
-static void count_call(struct fixture *f)
-{
-    f->calls++;
-    if (f->calls == f->goal) {
-        rt_loop_stop(f->loop);
-    }
-}
-
-static void on_call(void *ctx)
-{
-    count_call(ctx);
-}
+#include "tests/unit/runtime/loop_fixture.h"
 
 /* --- descriptors --- */
 
@@ -160,16 +65,6 @@ static void test_a_writable_descriptor_is_reported(void **state)
     rt_io_want(f->io, RT_WRITE);
 
     run(f);
-}
-
-static void free_itself(void *ctx, int fd, int events)
-{
-    (void)fd;
-    (void)events;
-    struct fixture *f = ctx;
-    rt_io_free(f->io);
-    f->io = NULL;
-    count_call(f);
 }
 
 static void test_a_watcher_may_free_itself(void **state)
@@ -284,12 +179,6 @@ static void free_other_defer(void *ctx)
     count_call(f);
 }
 
-static void unexpected(void *ctx)
-{
-    (void)ctx;
-    fail();
-}
-
 static void test_a_deferred_call_may_free_another(void **state)
 {
     struct fixture *f = *state;
@@ -325,165 +214,6 @@ static void test_what_another_librarys_prepare_step_defers_runs_before_the_sleep
     run(f);
 }
 
-/* --- ZeroMQ --- */
-
-static void send_messages(struct fixture *f, int count)
-{
-    for (int i = 0; i < count; i++) {
-        assert_int_equal(zmq_send(f->sender, "m", 1, ZMQ_DONTWAIT), 1);
-    }
-}
-
-/* Reads one message of possibly many. */
-static void receive_one(void *ctx)
-{
-    struct fixture *f = ctx;
-    char c = 0;
-    assert_int_equal(zmq_recv(f->receiver, &c, 1, ZMQ_DONTWAIT), 1);
-    count_call(f);
-}
-
-static void test_a_socket_is_served_until_empty_although_its_descriptor_wakes_once(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 500;
-    f->watch = rt_zmq_new(f->loop, f->receiver, receive_one, f);
-    send_messages(f, 500);
-
-    run(f);
-
-    assert_int_equal(f->calls, 500);
-}
-
-static void send_one(void *ctx)
-{
-    struct fixture *f = ctx;
-    send_messages(f, 1);
-}
-
-static void test_a_message_ends_the_sleep(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 1;
-    f->watch = rt_zmq_new(f->loop, f->receiver, receive_one, f);
-    f->timer = rt_timer_new(f->loop, send_one, f);
-    rt_timer_set(f->timer, 5 * RT_MSEC, 0);
-
-    run(f);
-}
-
-/* Reading ZMQ_EVENTS takes the wake-up away from the descriptor: the trap that rt_zmq is for. */
-static void touch_sockets(void *ctx)
-{
-    struct fixture *f = ctx;
-    int events = 0;
-    size_t size = sizeof(events);
-    send_messages(f, 1);
-    assert_int_equal(zmq_getsockopt(f->receiver, ZMQ_EVENTS, &events, &size), 0);
-    assert_true((events & ZMQ_POLLIN) != 0);
-}
-
-static void test_a_message_whose_wake_up_was_taken_by_somebody_else_is_served(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 1;
-    f->watch = rt_zmq_new(f->loop, f->receiver, receive_one, f);
-    f->timer = rt_timer_new(f->loop, touch_sockets, f);
-    rt_timer_set(f->timer, 5 * RT_MSEC, 0);
-
-    run(f);
-}
-
-static void resume(void *ctx)
-{
-    struct fixture *f = ctx;
-    assert_int_equal(f->calls, 0);
-    rt_zmq_pause(f->watch, false);
-}
-
-static void test_a_paused_socket_is_not_served_and_loses_nothing(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 3;
-    f->watch = rt_zmq_new(f->loop, f->receiver, receive_one, f);
-    rt_zmq_pause(f->watch, true);
-    send_messages(f, 3);
-    f->timer = rt_timer_new(f->loop, resume, f);
-    rt_timer_set(f->timer, 10 * RT_MSEC, 0);
-
-    run(f);
-
-    assert_int_equal(f->calls, 3);
-}
-
-static void count_turns(struct ev_loop *ev, ev_check *watcher, int events)
-{
-    (void)ev;
-    (void)events;
-    (*(int *)watcher->data)++;
-}
-
-static void test_a_paused_socket_with_messages_does_not_keep_the_loop_awake(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 1;
-    f->watch = rt_zmq_new(f->loop, f->receiver, unexpected, f);
-    rt_zmq_pause(f->watch, true);
-    send_messages(f, 3);
-    int turns = 0;
-    ev_check check;
-    memset(&check, 0, sizeof(check));
-    ev_check_init(&check, count_turns);
-    check.data = &turns;
-    ev_check_start(rt_loop_libev(f->loop), &check);
-    f->timer = rt_timer_new(f->loop, on_call, f);
-    rt_timer_set(f->timer, 50 * RT_MSEC, 0);
-
-    run(f);
-
-    ev_check_stop(rt_loop_libev(f->loop), &check);
-    assert_in_range(turns, 1, 10);
-}
-
-static void free_all_watches(void *ctx)
-{
-    struct fixture *f = ctx;
-    rt_zmq_free(f->watch);
-    rt_zmq_free(f->other_watch);
-    f->watch = NULL;
-    f->other_watch = NULL;
-    count_call(f);
-}
-
-static void test_serving_may_free_this_and_other_watches(void **state)
-{
-    struct fixture *f = *state;
-    f->goal = 1;
-    f->watch = rt_zmq_new(f->loop, f->receiver, free_all_watches, f);
-    f->other_watch = rt_zmq_new(f->loop, f->sender, free_all_watches, f);
-    send_messages(f, 1);
-    assert_int_equal(zmq_send(f->receiver, "m", 1, ZMQ_DONTWAIT), 1);
-
-    run(f);
-
-    assert_null(f->watch);
-}
-
-static void test_a_busy_socket_does_not_starve_timers_and_descriptors(void **state)
-{
-    struct fixture *f = *state;
-    f->watch = rt_zmq_new(f->loop, f->receiver, receive_one, f);
-    f->io = rt_io_new(f->loop, f->pair[0], free_itself, f);
-    rt_io_want(f->io, RT_READ);
-    assert_int_equal(write(f->pair[1], "a", 1), 1);
-    send_messages(f, 1000);
-    f->goal = 1001;
-
-    run(f);
-
-    assert_null(f->io);
-}
-
 /* --- the loop --- */
 
 static void test_a_stop_before_the_run_ends_it_at_once_and_only_once(void **state)
@@ -517,8 +247,6 @@ static void test_a_signal_is_an_event(void **state)
     rt_signal_free(sig);
 }
 
-#define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -533,13 +261,6 @@ int main(void)
         LOOP_TEST(test_a_deferred_call_that_schedules_itself_runs_again_without_a_sleep),
         LOOP_TEST(test_a_deferred_call_may_free_another),
         LOOP_TEST(test_what_another_librarys_prepare_step_defers_runs_before_the_sleep),
-        LOOP_TEST(test_a_socket_is_served_until_empty_although_its_descriptor_wakes_once),
-        LOOP_TEST(test_a_message_ends_the_sleep),
-        LOOP_TEST(test_a_message_whose_wake_up_was_taken_by_somebody_else_is_served),
-        LOOP_TEST(test_a_paused_socket_is_not_served_and_loses_nothing),
-        LOOP_TEST(test_a_paused_socket_with_messages_does_not_keep_the_loop_awake),
-        LOOP_TEST(test_serving_may_free_this_and_other_watches),
-        LOOP_TEST(test_a_busy_socket_does_not_starve_timers_and_descriptors),
         LOOP_TEST(test_a_stop_before_the_run_ends_it_at_once_and_only_once),
         LOOP_TEST(test_a_signal_is_an_event),
     };

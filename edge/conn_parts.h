@@ -1,0 +1,48 @@
+/* edge/conn_parts.h - what the files of a connection share; nobody else includes it.
+ *
+ *   conn.c        life, sending, time
+ *   conn_input.c  receiving
+ */
+#ifndef PGTIDE_EDGE_CONN_PARTS_H
+#define PGTIDE_EDGE_CONN_PARTS_H
+
+#include "edge/conn_internal.h"
+#include "edge/conn_queue.h"
+
+struct rt_io;
+
+enum conn_state { CONN_OPEN, CONN_LEAVING, CONN_CLOSING, CONN_LINGERING, CONN_DEAD };
+
+struct edge_conn {
+    struct edge_carrier *carrier;
+    struct list_node all;   /* carrier->conns */
+    struct list_node dirty; /* carrier->dirty */
+    struct wheel_timer timer;
+    struct conn_queue queue;
+    struct ws_decoder decoder;
+    struct rt_io *io;
+    const struct edge_dialect *dialect;
+    void *session;
+    struct rt_gauge *gauge; /* open connections of the dialect */
+    uint64_t id;
+    rt_usec heard;
+    rt_usec heartbeat; /* next */
+    rt_usec planned;   /* when to close; 0: no plan */
+    char *planned_reason;
+    int fd;
+    uint16_t planned_code;
+    uint16_t close_code; /* of the first close frame; 0: none yet */
+    uint8_t state;
+    bool opened;  /* on_close is due */
+    bool blocked; /* the socket takes no more; wait for RT_WRITE */
+    bool eof;     /* the client has stopped sending */
+};
+
+/* Tells the loop what of the socket is of interest. */
+void conn_want(struct edge_conn *conn);
+/* The socket is of no use any more. */
+void conn_die(struct edge_conn *conn);
+/* Reads once and acts on it: there is something to read, or the client has stopped sending. */
+void conn_read(struct edge_conn *conn);
+
+#endif

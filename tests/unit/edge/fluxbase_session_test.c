@@ -1,0 +1,243 @@
+/* tests/unit/edge/fluxbase_session_test.c - /realtime, message by message: errors, signs of life, rates, tokens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fluxbase_fixture.h"
+
+/* --- errors -------------------------------------------------------------------------------------------------------- */
+
+static void test_messages_that_are_not_what_the_protocol_says(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *code;
+        const char *words;
+    } cases[] = {
+        { "", "SUBSCRIPTION_FAILED", "not valid JSON" },
+        { "{\"type\":", "SUBSCRIPTION_FAILED", "not valid JSON: " },
+        { "{\"type\":}", "SUBSCRIPTION_FAILED", "line 1, column 9" },
+        { "{} x", "SUBSCRIPTION_FAILED", "not valid JSON" },
+        { "{\"type\":\"ping\",\"type\":\"ping\"}", "SUBSCRIPTION_FAILED", "duplicate" },
+        { "[1]", "SUBSCRIPTION_FAILED", "JSON object" },
+        { "\"a\"", "SUBSCRIPTION_FAILED", "JSON object" },
+        { "{}", "SUBSCRIPTION_FAILED", "no type" },
+        { "{\"type\":5}", "SUBSCRIPTION_FAILED", "type must be a string" },
+        { "{\"type\":\"dance\"}", "SUBSCRIPTION_FAILED", "unknown message type \\\"dance\\\"" },
+        { "{\"type\":\"broadcast\",\"channel\":\"broadcast:x\"}", "SUBSCRIPTION_FAILED",
+          "broadcast is not available" },
+        { "{\"type\":\"presence\"}", "SUBSCRIPTION_FAILED", "presence is not available" },
+        { "{\"type\":\"subscribe\"}", "SUBSCRIPTION_FAILED", "channel or table is required" },
+        { "{\"type\":\"subscribe\",\"channel\":7}", "SUBSCRIPTION_FAILED",
+          "channel must be a string" },
+        { "{\"type\":\"subscribe\",\"channel\":\"x\",\"config\":[]}", "SUBSCRIPTION_FAILED",
+          "config must be an object" },
+        { "{\"type\":\"subscribe\",\"channel\":\"x\",\"config\":{}}", "SUBSCRIPTION_FAILED",
+          "table is required" },
+        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"event\":\"insert\"}}",
+          "SUBSCRIPTION_FAILED", "event must be" },
+        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"filter\":\"id=eq.1\"}}",
+          "SUBSCRIPTION_FAILED", "filters are not" },
+        { "{\"type\":\"subscribe\",\"table\":\"t\",\"filter\":\"id=eq.1\"}", "SUBSCRIPTION_FAILED",
+          "filters are not" },
+        { "{\"type\":\"subscribe\",\"channel\":\"table:a.b\",\"filter\":\"x\"}",
+          "SUBSCRIPTION_FAILED", "filters are not" },
+        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"schema\":\"a.b\"}}",
+          "SUBSCRIPTION_FAILED", "without a dot" },
+        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\\n\"}}", "SUBSCRIPTION_FAILED",
+          "control characters" },
+        { "{\"type\":\"subscribe\",\"channel\":\"presence:x\"}", "SUBSCRIPTION_FAILED",
+          "presence channels are not available" },
+        { "{\"type\":\"subscribe\",\"channel\":\"broadcast:x\"}", "SUBSCRIPTION_FAILED",
+          "broadcast channels are not available" },
+        { "{\"type\":\"subscribe\",\"channel\":\"users\"}", "INVALID_CHANNEL",
+          "table:{schema}.{table}, presence:{room} or broadcast:{topic}" },
+        { "{\"type\":\"unsubscribe\"}", "SUBSCRIPTION_FAILED",
+          "channel or subscription_id is required" },
+        { "{\"type\":\"unsubscribe\",\"channel\":\"table:a.b\"}", "SUBSCRIPTION_FAILED",
+          "not subscribed to table:a.b" },
+        { "{\"type\":\"access_token\"}", "SUBSCRIPTION_FAILED", "token is required" },
+        { "{\"type\":\"access_token\",\"token\":\"bad\"}", "UNAUTHORIZED",
+          "Invalid or expired token" },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_error(&f->ann, cases[i].text, cases[i].code, cases[i].words);
+    }
+    assert_true(
+        fake_metric(
+            f->process,
+            "pgtide_edge_client_errors_total{dialect=\"fluxbase\",code=\"INVALID_CHANNEL\"}") ==
+        1.0);
+}
+
+static void test_error_says_the_same_in_message_and_error_and_names_the_channel(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_string_equal(say(&f->ann, "{\"type\":\"presence\",\"channel\":\"presence:r\"}"),
+                        "{\"type\":\"error\",\"code\":\"SUBSCRIPTION_FAILED\",\"message\":"
+                        "\"presence is not available in this "
+                        "release\",\"error\":\"presence is not available in this "
+                        "release\",\"channel\":\"presence:r\"}\n");
+}
+
+static void test_second_subscribe_of_a_table_channel_is_refused_and_the_first_goes_on(void **state)
+{
+    struct fixture *f = *state;
+
+    in_force(f, &f->ann);
+    check_error(&f->ann, by_channel, "SUBSCRIPTION_FAILED",
+                "already subscribed to table:public.users");
+    change(f, WIRE_INSERT, false);
+    assert_null(strstr(fake_sent(f->ann.conn), "\n{"));
+}
+
+static void test_more_subscriptions_than_configured(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 3; i++) {
+        (void)say(&f->ann,
+                  "{\"type\":\"subscribe\",\"channel\":\"r\",\"config\":{\"table\":\"users\"}}");
+    }
+    check_error(&f->ann, by_channel, "SUBSCRIPTION_FAILED", "may have 3");
+}
+
+static void test_refusal_of_the_shard_reaches_the_client_with_its_code(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)say(&f->ann, by_channel);
+    wire_encode_refuse(&f->out, &(struct wire_refuse){
+                                    announced(), WIRE_CODE_FORBIDDEN, { "not \"yours\"", 11 } });
+    fake_frame(0, &f->out);
+    assert_string_equal(fake_sent(f->ann.conn),
+                        "{\"type\":\"error\",\"code\":\"FORBIDDEN\",\"message\":\"not "
+                        "\\\"yours\\\"\",\"error\":\"not "
+                        "\\\"yours\\\"\",\"channel\":\"table:public.users\"}\n");
+    assert_string_equal(say(&f->ann, by_channel), "");
+}
+
+/* --- signs of life, rates, tokens ------------------------------------------------------------------------------------- */
+
+static void test_ping_is_answered_and_heartbeat_is_not(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_string_equal(say(&f->ann, "{\"type\":\"ping\"}"), "{\"type\":\"pong\"}\n");
+    assert_string_equal(say(&f->ann, "{\"type\":\"heartbeat\"}"), "");
+    fluxbase_dialect.on_heartbeat(f->ann.session, f->ann.conn);
+    fluxbase_dialect.on_heartbeat(f->bob.session, f->bob.conn);
+    assert_string_equal(fake_sent(f->ann.conn), "{\"type\":\"heartbeat\"}\n");
+    assert_ptr_equal(fake_last_frame(f->ann.conn), fake_last_frame(f->bob.conn));
+}
+
+static void test_message_rate_is_a_bucket_that_fills_over_a_minute(void **state)
+{
+    static const char nothing[] = "{\"type\":\"unsubscribe\",\"channel\":\"x\"}";
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 3; i++) {
+        check_error(&f->ann, nothing, "SUBSCRIPTION_FAILED", "not subscribed");
+    }
+    check_error(&f->ann, nothing, "RATE_LIMITED", "more than 3 messages per minute");
+    check_error(&f->ann, "not JSON", "RATE_LIMITED", "more than 3");
+    assert_string_equal(say(&f->ann, "{\"type\":\"ping\"}"), "{\"type\":\"pong\"}\n");
+    assert_non_null(
+        strstr(say(&f->ann, "{\"type\":\"access_token\",\"token\":\"anon\"}"), "updated"));
+    check_error(&f->bob, nothing, "SUBSCRIPTION_FAILED", "not subscribed");
+
+    fake_clock_add(20 * RT_SEC);
+    check_error(&f->ann, nothing, "SUBSCRIPTION_FAILED", "not subscribed");
+    check_error(&f->ann, nothing, "RATE_LIMITED", "more than 3");
+}
+
+static void test_bad_token_gets_a_frame_and_a_late_close(void **state)
+{
+    struct fixture *f = *state;
+    struct client mallory = { 0 };
+
+    open_client(f, &mallory, "bad");
+    assert_string_equal(
+        fake_sent(mallory.conn),
+        "{\"type\":\"error\",\"code\":\"UNAUTHORIZED\",\"message\":\"Invalid or expired "
+        "token\",\"error\":\"Invalid or expired token\"}\n");
+    assert_int_equal(fake_close_code(mallory.conn), 1008);
+    assert_int_equal(fake_close_delay(mallory.conn), 2 * RT_SEC);
+    assert_string_equal(say(&mallory, by_channel), "");
+    assert_int_equal(announced(), 0);
+    close_client(&mallory);
+}
+
+static void test_new_token_is_acknowledged_and_swaps_the_identity(void **state)
+{
+    struct fixture *f = *state;
+
+    in_force(f, &f->ann);
+    assert_string_equal(
+        say(&f->ann, "{\"type\":\"access_token\",\"token\":\"service_role|{}\"}"),
+        "{\"type\":\"ack\",\"payload\":{\"type\":\"access_token\",\"updated\":true}}\n");
+    const char *told = fake_told(0);
+    assert_non_null(strstr(told, "service_role {}"));
+    uint64_t sub = strtoull(strstr(told, "\nsubscribe ") + 11, NULL, 10);
+    wire_encode_refuse(&f->out, &(struct wire_refuse){ sub, WIRE_CODE_FORBIDDEN, { "no", 2 } });
+    fake_frame(0, &f->out);
+    assert_non_null(strstr(fake_sent(f->ann.conn), "\"code\":\"FORBIDDEN\""));
+}
+
+static void test_expired_token_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct client cid = { 0 };
+
+    open_client(f, &cid, "anon|{}|10");
+    (void)say(&cid, by_channel);
+    fake_clock_add(16 * RT_SEC);
+    hub_tick(f->hub);
+
+    assert_non_null(strstr(fake_sent(cid.conn), "\"code\":\"UNAUTHORIZED\""));
+    assert_int_equal(fake_close_code(cid.conn), 1008);
+    assert_int_equal(fake_close_code(f->ann.conn), 0);
+    assert_string_equal(say(&cid, by_channel), "");
+    close_client(&cid);
+}
+
+static void test_too_many_connections_frame(void **state)
+{
+    struct fixture *f = *state;
+    struct edge_frame *frame = fluxbase_dialect.frame_too_many(f->fluxbase);
+    struct rt_span text = fake_payload(frame);
+
+    assert_memory_equal(
+        text.data,
+        "{\"type\":\"error\",\"code\":\"RATE_LIMITED\",\"message\":\"Too many connections\"", 70);
+    edge_frame_unref(frame);
+}
+
+#define T(name)         cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define T_LIMITED(name) cmocka_unit_test_setup_teardown(test_##name, set_up_limited, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(messages_that_are_not_what_the_protocol_says),
+        T(error_says_the_same_in_message_and_error_and_names_the_channel),
+        T(second_subscribe_of_a_table_channel_is_refused_and_the_first_goes_on),
+        T(more_subscriptions_than_configured),
+        T(refusal_of_the_shard_reaches_the_client_with_its_code),
+        T(ping_is_answered_and_heartbeat_is_not),
+        T_LIMITED(message_rate_is_a_bucket_that_fills_over_a_minute),
+        T_LIMITED(bad_token_gets_a_frame_and_a_late_close),
+        T(new_token_is_acknowledged_and_swaps_the_identity),
+        T(expired_token_ends_the_connection),
+        T(too_many_connections_frame),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
