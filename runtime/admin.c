@@ -328,10 +328,15 @@ static int bind_address(const char *text, const char **reason)
         return -1;
     }
     int fd = -1;
-    for (const struct addrinfo *info = list; info != NULL && fd < 0; info = info->ai_next) {
-        fd = bind_one(info);
-        *reason = fd < 0 ? strerrordesc_np(errno) : NULL;
-    }
+    int error = 0;
+    rt_usec since = rt_now();
+    do {
+        for (const struct addrinfo *info = list; info != NULL && fd < 0; info = info->ai_next) {
+            fd = bind_one(info);
+            error = errno;
+        }
+    } while (fd < 0 && error == EADDRINUSE && rt_bind_again(since));
+    *reason = fd < 0 ? strerrordesc_np(error) : NULL;
     freeaddrinfo(list);
     return fd;
 }

@@ -51,3 +51,13 @@ uint64_t rt_random64(void)
     }
     return value;
 }
+
+bool rt_bind_again(rt_usec since)
+{
+    const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+    if (rt_now() - since >= RT_BIND_PATIENCE) {
+        return false;
+    }
+    (void)nanosleep(&pause, NULL);
+    return true;
+}

@@ -3,6 +3,7 @@
 #ifndef PGTIDE_RUNTIME_CLOCK_H
 #define PGTIDE_RUNTIME_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef int64_t rt_usec;
@@ -16,5 +17,11 @@ rt_usec rt_wall_now(void); /* microseconds since 1970-01-01 UTC */
 #define RT_TIME_TEXT_SIZE 32
 void rt_time_text(rt_usec wall, char out[RT_TIME_TEXT_SIZE]);
 uint64_t rt_random64(void); /* from getrandom(2) */
+
+/* For a port that is taken at start. A predecessor that was killed keeps its ports until its last thread is
+ * gone, some milliseconds after its process number is free. False, at once, when `since` (rt_now() of the first attempt) is
+ * RT_BIND_PATIENCE ago; else true, after 20 ms in which nothing else runs. */
+#define RT_BIND_PATIENCE (2 * RT_SEC)
+bool rt_bind_again(rt_usec since);
 
 #endif

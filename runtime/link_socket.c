@@ -2,6 +2,7 @@
  * all are set first. */
 #include "runtime/link_socket.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include <zmq.h>
 
+#include "runtime/clock.h"
 #include "runtime/keys.h"
 #include "runtime/link_header.h"
 #include "runtime/log.h"
@@ -27,7 +29,7 @@
 #define SUB_RCVHWM       256
 #define PUB_RCVHWM       1000
 #define CONTROL_HWM      8192
-#define SUBSCRIPTION_MAX 256 /* bytes a SUB may send us */
+#define SUBSCRIPTION_MAX 1024 /* bytes a SUB may send us; CURVE's handshake has more than 256 */
 
 struct option {
     int name;
@@ -158,8 +160,13 @@ bool link_socket_bind(void *socket, const char *address, const struct rt_keys *k
     rt_keys_serve(keys, socket);
     /* An ipc socket is a file: for this user only. A stale one is replaced by ZeroMQ itself. */
     mode_t mask = umask(S_IRWXG | S_IRWXO | S_IXUSR);
-    int rc = zmq_bind(socket, address);
-    int error = zmq_errno();
+    rt_usec since = rt_now();
+    int rc = 0;
+    int error = 0;
+    do {
+        rc = zmq_bind(socket, address);
+        error = zmq_errno();
+    } while (rc != 0 && error == EADDRINUSE && rt_bind_again(since));
     umask(mask);
     if (rc != 0) {
         rt_log_error(log, "link.bind_failed", RT_S("address", address),

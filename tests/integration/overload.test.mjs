@@ -10,7 +10,7 @@ before(async () => {
   system = await System.start({ set: ['links.edge_ring=1MiB', 'links.edge_stall=300ms', 'links.tailer_ring=1MiB', 'realtime.client_budget=64MiB'] })
   await system.sql(`create table t (id serial primary key, v text); grant select on t to authenticated; select enable_realtime('t')`)
 })
-after(() => system?.stop())
+after(() => { if (process.env.PGTIDE_TEST_LOGS) console.log(system?.logs(60)); return system?.stop() })
 
 // One client on each edge: the kernel spreads connections, so connect until both have one.
 async function oneOnEach() {
