@@ -33,6 +33,8 @@ static const char attributes_sql[] =
 struct catalog {
     struct catalog_config config;
     PGconn *conn;
+    char *hosts; /* NULL: as the url says */
+    char *addresses;
     rt_usec retry_at; /* no new connection before */
     char *error;
     char sqlstate[6];
@@ -65,6 +67,9 @@ static bool connect_now(struct catalog *catalog)
     if (!dsn_init(&dsn, catalog->config.url, DSN_SQL, catalog->config.timeout)) {
         set_error(catalog, "database.url is not a connection string", NULL);
         return false;
+    }
+    if (catalog->hosts != NULL) {
+        dsn_locate(&dsn, catalog->hosts, catalog->addresses);
     }
     catalog->conn = PQconnectdbParams(dsn.keys, dsn.values, 1);
     dsn_fini(&dsn);
@@ -229,9 +234,19 @@ void catalog_free(struct catalog *catalog)
 {
     if (catalog != NULL) {
         catalog_close(catalog);
+        free(catalog->hosts);
+        free(catalog->addresses);
         free(catalog->error);
         free(catalog);
     }
+}
+
+void catalog_locate(struct catalog *catalog, const char *hosts, const char *addresses)
+{
+    free(catalog->hosts);
+    free(catalog->addresses);
+    catalog->hosts = rt_strdup(hosts);
+    catalog->addresses = rt_strdup(addresses);
 }
 
 struct facts_source catalog_facts(struct catalog *catalog)

@@ -34,6 +34,9 @@ struct catalog_config {
 
 struct catalog *catalog_new(const struct catalog_config *config);
 void catalog_free(struct catalog *catalog);
+/* Where the host of the url is, as of now (tailer/dsn.h); copied. Before the first question, if the host is a name:
+ * without it, libpq looks the name up, and blocks. */
+void catalog_locate(struct catalog *catalog, const char *hosts, const char *addresses);
 /* Valid as long as the catalog. */
 struct facts_source catalog_facts(struct catalog *catalog);
 

@@ -14,6 +14,8 @@
 
 #include <libpq-fe.h>
 
+#include "runtime/resolve.h"
+
 static const char pinned[] = "-c datestyle=ISO,MDY -c timezone=UTC -c intervalstyle=postgres "
                              "-c extra_float_digits=3 -c bytea_output=hex";
 /* The catalog connection must not be led astray by a search path, nor wait for ever. */
@@ -87,6 +89,28 @@ bool dsn_init(struct dsn *dsn, const char *url, enum dsn_kind kind, rt_usec time
     }
     PQconninfoFree(options);
     return true;
+}
+
+char *dsn_name(const char *url)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    char *name = NULL;
+
+    if (options == NULL) {
+        return NULL;
+    }
+    const char *host = given(options, "host");
+    if (given(options, "hostaddr") == NULL && rt_resolve_needed(host)) {
+        name = rt_strdup(host);
+    }
+    PQconninfoFree(options);
+    return name;
+}
+
+void dsn_locate(struct dsn *dsn, const char *hosts, const char *addresses)
+{
+    add(dsn, "host", hosts);
+    add(dsn, "hostaddr", addresses);
 }
 
 void dsn_fini(struct dsn *dsn)

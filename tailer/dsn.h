@@ -27,6 +27,10 @@ struct dsn {
 /* False: the url is not a connection string. libpq's reason is not passed on: it quotes the url, with whatever
  * secret is in it. */
 bool dsn_init(struct dsn *dsn, const char *url, enum dsn_kind kind, rt_usec timeout);
+/* The host of the url if it is a name to be looked up before connecting (runtime/resolve.h), else NULL. To free(). */
+char *dsn_name(const char *url);
+/* Where that name is: lists of equal length, borrowed. The name stays the one that TLS verifies. */
+void dsn_locate(struct dsn *dsn, const char *hosts, const char *addresses);
 void dsn_fini(struct dsn *dsn);
 
 #endif

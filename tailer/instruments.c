@@ -37,7 +37,7 @@ static void init_gauges(struct instruments *out, struct rt_metrics *metrics)
 {
     out->state = gauge(metrics, "pgtide_tailer_slot_state",
                        "0 down, 1 dialing, 2 identifying, 3 checking, 4 dropping, 5 creating, "
-                       "6 starting, 7 streaming, 8 standby, 9 stopped");
+                       "6 starting, 7 streaming, 8 standby, 9 stopped, 10 resolving");
     out->published_lsn = gauge(metrics, "pgtide_tailer_published_lsn",
                                "WAL position up to which everything is published");
     out->confirmed_lsn =

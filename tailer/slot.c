@@ -1,6 +1,6 @@
 /* tailer/slot.c - the states of the replication connection; see slot.h and slot_fsm.h.
  *
- * What must stay true: the connection exists exactly from DIALING to STREAMING; each state's entry starts
+ * What must stay true: the connection exists exactly from DIALING to STREAMING, a look-up's result from RESOLVING; each state's entry starts
  * what the state waits for, and its timer bounds the wait; an entry that causes an event queues it
  * (slot_step does not nest).
  */
@@ -16,6 +16,7 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/resolve.h"
 #include "tailer/catalog.h"
 #include "tailer/dsn.h"
 #include "tailer/lsn.h"
@@ -50,6 +51,9 @@ void slot_unlock(struct slot *slot)
 static void close_connection(struct slot *slot)
 {
     slot_stream_stop(slot);
+    rt_resolve_free(slot->lookup);
+    slot->lookup = NULL;
+    slot->found = NULL;
     rt_io_free(slot->io);
     slot->io = NULL;
     slot->io_fd = -1;
@@ -104,14 +108,43 @@ static void ignore_notice(void *ctx, const char *message)
     (void)message;
 }
 
+static void on_found(void *ctx, const struct rt_resolved *found)
+{
+    struct slot *slot = ctx;
+
+    if (found->error != NULL) {
+        slot_lose(slot, found->error, NULL);
+        return;
+    }
+    slot->found = found;
+    catalog_locate(slot->config.setup.catalog, found->hosts, found->addresses);
+    slot_step(slot, SLOT_EV_RESOLVED);
+}
+
+/* Its timer runs on in DIALING: it bounds both. */
+static void enter_resolving(struct slot *slot)
+{
+    char *name = dsn_name(slot->config.url);
+
+    rt_timer_set(slot->timer, slot->config.timeout, 0);
+    if (name == NULL) {
+        slot_step(slot, SLOT_EV_RESOLVED);
+        return;
+    }
+    slot->lookup = rt_resolve_new(slot->config.loop, name, on_found, slot);
+    free(name);
+}
+
 static void enter_dialing(struct slot *slot)
 {
     struct dsn dsn;
 
-    rt_timer_set(slot->timer, slot->config.timeout, 0);
     if (!dsn_init(&dsn, slot->config.url, DSN_REPLICATION, slot->config.timeout)) {
         slot_lose(slot, "database.url is not a connection string", NULL);
         return;
+    }
+    if (slot->found != NULL) {
+        dsn_locate(&dsn, slot->found->hosts, slot->found->addresses);
     }
     slot->conn = PQconnectStartParams(dsn.keys, dsn.values, 1);
     dsn_fini(&dsn);
@@ -236,7 +269,11 @@ static void on_timer(void *ctx)
             slot_step(slot, SLOT_EV_RETRY);
         }
     } else {
-        slot_lose(slot, "PostgreSQL did not answer within database.connect_timeout", NULL);
+        slot_lose(slot,
+                  slot->state == SLOT_RESOLVING
+                      ? "no address for the host of database.url within database.connect_timeout"
+                      : "PostgreSQL did not answer within database.connect_timeout",
+                  NULL);
     }
 }
 
@@ -262,6 +299,7 @@ static void enter(struct slot *slot)
 {
     static void (*const entries[SLOT_STATE_COUNT])(struct slot *) = {
         [SLOT_DOWN] = enter_down,
+        [SLOT_RESOLVING] = enter_resolving,
         [SLOT_DIALING] = enter_dialing,
         [SLOT_IDENTIFYING] = slot_enter_identifying,
         [SLOT_CHECKING] = enter_checking,
@@ -314,7 +352,7 @@ void slot_step(struct slot *slot, enum slot_event event)
 void slot_lose(struct slot *slot, const char *reason, const char *sqlstate)
 {
     struct slot_error error = slot_error_classify(sqlstate, reason, slot->config.setup.publication);
-    bool unreachable = slot->state == SLOT_DIALING;
+    bool unreachable = slot->state == SLOT_DIALING || slot->state == SLOT_RESOLVING;
 
     if (slot->state == SLOT_STREAMING && rt_now() - slot->streaming_since > 2 * slot->pause) {
         slot->pause = FIRST_PAUSE;
@@ -356,6 +394,7 @@ void slot_free(struct slot *slot)
     if (slot->conn != NULL) {
         close_connection(slot);
     }
+    rt_resolve_free(slot->lookup);
     rt_timer_free(slot->timer);
     rt_timer_free(slot->again);
     rt_timer_free(slot->status);

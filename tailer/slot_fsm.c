@@ -10,8 +10,12 @@ struct slot_edge {
 
 static const struct slot_edge edges[SLOT_STATE_COUNT][SLOT_EVENT_COUNT] = {
     [SLOT_DOWN] = {
-        [SLOT_EV_RETRY] = { true, SLOT_DIALING },
+        [SLOT_EV_RETRY] = { true, SLOT_RESOLVING },
         [SLOT_EV_STOP] = { true, SLOT_STOPPED },
+    },
+    [SLOT_RESOLVING] = {
+        [SLOT_EV_RESOLVED] = { true, SLOT_DIALING },
+        LOST_OR_STOP,
     },
     [SLOT_DIALING] = {
         [SLOT_EV_CONNECTED] = { true, SLOT_IDENTIFYING },
@@ -46,7 +50,7 @@ static const struct slot_edge edges[SLOT_STATE_COUNT][SLOT_EVENT_COUNT] = {
         LOST_OR_STOP,
     },
     [SLOT_STANDBY] = {
-        [SLOT_EV_RETRY] = { true, SLOT_DIALING },
+        [SLOT_EV_RETRY] = { true, SLOT_RESOLVING },
         [SLOT_EV_STOP] = { true, SLOT_STOPPED },
     },
     [SLOT_STOPPED] = {
@@ -78,6 +82,7 @@ const char *slot_state_name(enum slot_state state)
         [SLOT_STREAMING] = "streaming",
         [SLOT_STANDBY] = "standby",
         [SLOT_STOPPED] = "stopped",
+        [SLOT_RESOLVING] = "resolving",
     };
     return names[state];
 }
@@ -85,9 +90,11 @@ const char *slot_state_name(enum slot_state state)
 const char *slot_event_name(enum slot_event event)
 {
     static const char *const names[SLOT_EVENT_COUNT] = {
-        [SLOT_EV_RETRY] = "retry",   [SLOT_EV_CONNECTED] = "connected", [SLOT_EV_DONE] = "done",
-        [SLOT_EV_USABLE] = "usable", [SLOT_EV_ABSENT] = "absent",       [SLOT_EV_SPOILT] = "spoilt",
-        [SLOT_EV_BUSY] = "busy",     [SLOT_EV_LOST] = "lost",           [SLOT_EV_STOP] = "stop",
+        [SLOT_EV_RETRY] = "retry",         [SLOT_EV_RESOLVED] = "resolved",
+        [SLOT_EV_CONNECTED] = "connected", [SLOT_EV_DONE] = "done",
+        [SLOT_EV_USABLE] = "usable",       [SLOT_EV_ABSENT] = "absent",
+        [SLOT_EV_SPOILT] = "spoilt",       [SLOT_EV_BUSY] = "busy",
+        [SLOT_EV_LOST] = "lost",           [SLOT_EV_STOP] = "stop",
     };
     return names[event];
 }

@@ -10,6 +10,7 @@
  *   STREAMING   changes come
  *   STANDBY     another tailer holds the slot; asking now and then whether it still does
  *   STOPPED     for good
+ *   RESOLVING   before DIALING: the host's name is being looked up; last, since the numbers are a metric
  *
  * Pure. A pair that is not in the table is illegal: it is our mistake, and slot.c counts and logs it.
  */
@@ -29,11 +30,13 @@ enum slot_state {
     SLOT_STREAMING,
     SLOT_STANDBY,
     SLOT_STOPPED,
+    SLOT_RESOLVING,
     SLOT_STATE_COUNT,
 };
 
 enum slot_event {
-    SLOT_EV_RETRY, /* the pause is over, or the slot looks free */
+    SLOT_EV_RETRY,    /* the pause is over, or the slot looks free */
+    SLOT_EV_RESOLVED, /* the host's addresses are known, or nothing was to be looked up */
     SLOT_EV_CONNECTED,
     SLOT_EV_DONE,   /* the command under way has succeeded */
     SLOT_EV_USABLE, /* the slot is there */

@@ -9,10 +9,14 @@
 
 struct rt_condition;
 struct rt_io;
+struct rt_resolve;
+struct rt_resolved;
 struct rt_timer;
 
 struct slot {
     struct slot_config config;
+    struct rt_resolve *lookup;       /* from RESOLVING on, if the host is a name */
+    const struct rt_resolved *found; /* by it */
     PGconn *conn;
     struct rt_io *io;
     struct rt_timer *timer;  /* of the state: pause, deadline, standby's look */

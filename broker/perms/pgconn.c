@@ -10,11 +10,12 @@
 
 #include "runtime/buf.h"
 #include "runtime/loop.h"
+#include "runtime/resolve.h"
 
 #define RETRY_FIRST (100 * RT_MSEC)
 #define REASON_MAX  512
 
-enum state { DOWN, CONNECTING, PREPARING, IDLE, BUSY };
+enum state { DOWN, RESOLVING, CONNECTING, PREPARING, IDLE, BUSY };
 
 /* What answers must not depend on. The path makes every name mean the catalog's. */
 static const char prepare_sql[] =
@@ -27,6 +28,7 @@ struct pgconn {
     char *conninfo;
     char *application_name;
     enum state state;
+    struct rt_resolve *lookup;
     PGconn *pq;
     PGresult *result; /* of the statement under way, until its end is read */
     struct rt_io *io;
@@ -38,6 +40,8 @@ struct pgconn {
 static void drop(struct pgconn *conn)
 {
     rt_timer_stop(conn->deadline);
+    rt_resolve_free(conn->lookup);
+    conn->lookup = NULL;
     rt_io_free(conn->io);
     conn->io = NULL;
     PQclear(conn->result);
@@ -191,8 +195,12 @@ static void on_deadline(void *ctx)
 {
     struct pgconn *conn = ctx;
 
-    fail(conn, conn->state == CONNECTING ? "no connection within database.connect_timeout"
-                                         : "no answer within database.connect_timeout");
+    if (conn->state == RESOLVING) {
+        fail(conn, "no address for the host of database.url within database.connect_timeout");
+    } else {
+        fail(conn, conn->state == CONNECTING ? "no connection within database.connect_timeout"
+                                             : "no answer within database.connect_timeout");
+    }
 }
 
 /* The server's notices are no news for us, and standard error is the log's. */
@@ -202,12 +210,18 @@ static void ignore_notice(void *ctx, const char *message)
     (void)message;
 }
 
-static void on_retry(void *ctx)
+/* With the addresses of the host when it is a name; the name itself stays for TLS. */
+static void start_connect(struct pgconn *conn, const struct rt_resolved *found)
 {
-    struct pgconn *conn = ctx;
-    const char *keys[] = { "dbname", "application_name", "client_encoding", NULL };
-    const char *values[] = { conn->conninfo, conn->application_name, "UTF8", NULL };
+    const char *keys[] = { "dbname", "application_name", "client_encoding", NULL, NULL, NULL };
+    const char *values[] = { conn->conninfo, conn->application_name, "UTF8", NULL, NULL, NULL };
 
+    if (found != NULL) {
+        keys[3] = "host";
+        values[3] = found->hosts;
+        keys[4] = "hostaddr";
+        values[4] = found->addresses;
+    }
     conn->pq = PQconnectStartParams(keys, values, 1);
     if (conn->pq == NULL) {
         fail(conn, "out of memory");
@@ -219,8 +233,45 @@ static void on_retry(void *ctx)
     }
     (void)PQsetNoticeProcessor(conn->pq, ignore_notice, NULL);
     conn->state = CONNECTING;
-    rt_timer_set(conn->deadline, conn->config.timeout, 0);
     watch(conn, RT_WRITE); /* as libpq wants it before the first poll */
+}
+
+static void on_found(void *ctx, const struct rt_resolved *found)
+{
+    struct pgconn *conn = ctx;
+
+    if (found->error != NULL) {
+        fail(conn, found->error);
+        return;
+    }
+    start_connect(conn, found);
+}
+
+static const char *given(const PQconninfoOption *options, const char *key)
+{
+    for (const PQconninfoOption *at = options; at != NULL && at->keyword != NULL; at++) {
+        if (strcmp(at->keyword, key) == 0) {
+            return at->val;
+        }
+    }
+    return NULL;
+}
+
+/* Bounds the look-up and the connection together. What cannot be parsed libpq refuses, with a reason. */
+static void on_retry(void *ctx)
+{
+    struct pgconn *conn = ctx;
+    PQconninfoOption *options = PQconninfoParse(conn->conninfo, NULL);
+    const char *host = given(options, "host");
+
+    rt_timer_set(conn->deadline, conn->config.timeout, 0);
+    if (given(options, "hostaddr") == NULL && rt_resolve_needed(host)) {
+        conn->state = RESOLVING;
+        conn->lookup = rt_resolve_new(conn->config.loop, host, on_found, conn);
+    } else {
+        start_connect(conn, NULL);
+    }
+    PQconninfoFree(options);
 }
 
 struct pgconn *pgconn_new(const struct pgconn_config *config)

@@ -4,8 +4,8 @@
  * takes longer than the timeout, comes as on_down, and what was asked is not answered any more. Attempts to
  * connect start 100 ms apart and double up to retry_max, with jitter.
  *
- * Callbacks run from the loop, never from inside a call of this module. One thread. What libpq itself does while it
- * begins to connect (looking up a host name) does block: use addresses, or a local resolver.
+ * Callbacks run from the loop, never from inside a call of this module. A host name is looked up beside the loop
+ * (runtime/resolve.h); only in a list of several hosts, or in a service file, libpq does it itself, and blocks.
  */
 #ifndef PGTIDE_BROKER_PERMS_PGCONN_H
 #define PGTIDE_BROKER_PERMS_PGCONN_H
@@ -29,7 +29,7 @@ struct pgconn_config {
     struct rt_loop *loop;
     const char *conninfo;         /* string or URI; copied */
     const char *application_name; /* copied */
-    rt_usec timeout;              /* for connecting, and for one statement */
+    rt_usec timeout;              /* for connecting, the look-up included, and for one statement */
     rt_usec retry_max;
     const struct pgconn_events *events;
     void *ctx;

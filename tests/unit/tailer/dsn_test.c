@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -73,6 +74,28 @@ static void test_options_of_the_url_stay_but_come_first(void **state)
     dsn_fini(&dsn);
 }
 
+static void test_only_a_single_name_is_looked_up(void **state)
+{
+    static const char *const others[] = {
+        "host=/run/x",          "host=10.0.0.1", "host=a,b", "dbname=d", "host=a hostaddr=10.0.0.1",
+        "postgresql://[::1]/d", "nonsense=1"
+    };
+    struct dsn dsn;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_null(dsn_name(others[i]));
+    }
+    char *name = dsn_name("postgresql://u:p@db.example/d");
+    assert_string_equal(name, "db.example");
+    free(name);
+    assert_true(dsn_init(&dsn, "host=h", DSN_REPLICATION, RT_SEC));
+    dsn_locate(&dsn, "h,h", "10.0.0.1,::1");
+    assert_string_equal(value(&dsn, "host"), "h,h");
+    assert_string_equal(value(&dsn, "hostaddr"), "10.0.0.1,::1");
+    dsn_fini(&dsn);
+}
+
 static void test_what_is_no_connection_string_is_refused(void **state)
 {
     struct dsn dsn;
@@ -88,6 +111,7 @@ int main(void)
         cmocka_unit_test(test_both_connections_pin_the_form_of_values),
         cmocka_unit_test(test_only_one_connection_is_for_replication),
         cmocka_unit_test(test_options_of_the_url_stay_but_come_first),
+        cmocka_unit_test(test_only_a_single_name_is_looked_up),
         cmocka_unit_test(test_what_is_no_connection_string_is_refused),
     };
 

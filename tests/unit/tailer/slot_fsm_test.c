@@ -24,8 +24,8 @@ static enum slot_state run(enum slot_state state, const enum slot_event *events,
 static void test_a_new_slot_is_created_and_streamed(void **state)
 {
     (void)state;
-    assert_int_equal(RUN(SLOT_DOWN, SLOT_EV_RETRY, SLOT_EV_CONNECTED, SLOT_EV_DONE, SLOT_EV_ABSENT,
-                         SLOT_EV_DONE, SLOT_EV_DONE),
+    assert_int_equal(RUN(SLOT_DOWN, SLOT_EV_RETRY, SLOT_EV_RESOLVED, SLOT_EV_CONNECTED,
+                         SLOT_EV_DONE, SLOT_EV_ABSENT, SLOT_EV_DONE, SLOT_EV_DONE),
                      SLOT_STREAMING);
 }
 
@@ -41,7 +41,7 @@ static void test_a_busy_slot_means_standby_until_it_looks_free(void **state)
     (void)state;
     assert_int_equal(RUN(SLOT_CHECKING, SLOT_EV_BUSY), SLOT_STANDBY);
     assert_int_equal(RUN(SLOT_STARTING, SLOT_EV_BUSY), SLOT_STANDBY);
-    assert_int_equal(RUN(SLOT_STANDBY, SLOT_EV_RETRY), SLOT_DIALING);
+    assert_int_equal(RUN(SLOT_STANDBY, SLOT_EV_RETRY), SLOT_RESOLVING);
 }
 
 static void test_every_state_with_a_connection_can_lose_it(void **state)
@@ -50,6 +50,7 @@ static void test_every_state_with_a_connection_can_lose_it(void **state)
     for (enum slot_state from = SLOT_DIALING; from <= SLOT_STREAMING; from++) {
         assert_int_equal(RUN(from, SLOT_EV_LOST), SLOT_DOWN);
     }
+    assert_int_equal(RUN(SLOT_RESOLVING, SLOT_EV_LOST), SLOT_DOWN);
 }
 
 static void test_every_state_can_be_stopped_and_stays_so(void **state)
