@@ -54,7 +54,7 @@ uint64_t rt_random64(void)
 
 bool rt_bind_again(rt_usec since)
 {
-    const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+    const struct timespec pause = { .tv_nsec = 20L * 1000 * 1000 };
     if (rt_now() - since >= RT_BIND_PATIENCE) {
         return false;
     }

@@ -206,7 +206,7 @@ test('clients that vanish, half-open and silent ones', async () => {
 })
 
 test('a client that does not read is closed as slow; others notice nothing', async () => {
-  const tight = await System.start({ shards: 1, edges: 1, set: ['realtime.client_budget=256KiB'] })
+  const tight = await System.start({ shards: 1, edges: 1, set: ['realtime.client_budget=512KiB'] })
   try {
     await tight.sql(`create table s (id int primary key, v text); grant select on s to anon; select enable_realtime('s')`)
     const good = await Client.open(tight)

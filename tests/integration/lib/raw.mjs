@@ -73,29 +73,6 @@ export class RawSocket {
     }
   }
 
-  // From now on every text frame's payload goes to `hear`, out of the receive buffer itself.
-  onFrame(hear) {
-    this.socket.removeAllListeners('data')
-    const take = data => {
-      this.buffer = this.buffer.length > 0 ? Buffer.concat([this.buffer, data]) : data
-      let at = 0
-      for (;;) {
-        const rest = this.buffer.subarray(at)
-        const size = frameSize(rest)
-        if (size === null || rest.length < size) break
-        const short = rest[1] & 127
-        const head = short < 126 ? 2 : short === 126 ? 4 : 10
-        if ((rest[0] & 15) === 1) hear(rest.subarray(head, size))
-        else if ((rest[0] & 15) === 9) this.write(frame(10, rest.subarray(head, size)))
-        else if ((rest[0] & 15) === 8) hear(Buffer.from(`close ${rest.readUInt16BE(head)}`))
-        at += size
-      }
-      this.buffer = this.buffer.subarray(at)
-    }
-    this.socket.on('data', take)
-    take(Buffer.alloc(0))
-  }
-
   destroy() {
     this.socket.destroy()
   }
