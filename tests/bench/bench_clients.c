@@ -156,11 +156,13 @@ static void open_client(struct bench *bench, struct client *client, int index, u
     epoll_ctl(bench->epoll, EPOLL_CTL_ADD, client->fd, &event);
 }
 
-/* 2026-11-21T09:49:46.123456Z */
-static double parse_time(const char *text)
+/* 2026-11-21T09:49:46.123456Z, not terminated: what follows is another part of the frame. */
+static double parse_time(const char *text, size_t len)
 {
+    char copy[32] = "";
     struct tm tm = { 0 };
-    char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    memcpy(copy, text, len < sizeof(copy) - 1 ? len : sizeof(copy) - 1);
+    char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
     if (rest == NULL) {
         return 0;
     }
@@ -217,7 +219,8 @@ static void on_frame(struct bench *bench, struct client *client, const uint8_t *
         static const char key[] = "\"commit_timestamp\":\"";
         const char *at = memmem(payload, len, key, sizeof(key) - 1);
         if (at != NULL) {
-            double delay = now - parse_time(at + sizeof(key) - 1);
+            at += sizeof(key) - 1;
+            double delay = now - parse_time(at, (size_t)((const char *)payload + len - at));
             bench->samples[bench->sample_count++] = delay > 0 ? (uint32_t)(delay * 1e6) : 0;
         }
     }
