@@ -11,7 +11,7 @@ static void test_without_sources_every_option_has_its_default(void **state)
     assert_int_equal(f->config->shards, 1);
     assert_true(f->config->realtime_enabled);
     assert_int_equal(f->config->realtime_heartbeat_interval, 30 * RT_SEC);
-    assert_int_equal(f->config->realtime_client_budget, 8 << 20);
+    assert_int_equal(f->config->realtime_client_budget, 16 << 20);
     assert_string_equal(f->config->auth_jwt_key, "");
     assert_string_equal(f->config->database_slot, "pgtide");
 }
