@@ -3,6 +3,7 @@
 #include "runtime/link_socket.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +192,8 @@ struct link_monitor *link_monitor_new(struct rt_loop *loop, void *socket, struct
                                       struct rt_counter *failures)
 {
     char address[64];
-    snprintf(address, sizeof(address), "inproc://link-monitor-%p", socket);
+    /* A name never used before: ZeroMQ gives one back some time after its socket was closed. */
+    snprintf(address, sizeof(address), "inproc://link-monitor-%016" PRIx64, rt_random64());
     int events = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                  ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     void *pair = zmq_socket(rt_zmq_context(), ZMQ_PAIR);
