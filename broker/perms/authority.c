@@ -6,7 +6,7 @@
 
 #include "broker/perms/catalog.h"
 #include "broker/perms/fences.h"
-#include "broker/perms/pgconn.h"
+#include "pg/pgconn.h"
 #include "runtime/buf.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"

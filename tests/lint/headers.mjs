@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-const headers = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '--', 'proto/*.h', 'runtime/*.h', 'tailer/*.h', 'broker/*.h', 'edge/*.h', 'cli/*.h'],
+const headers = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '--', 'proto/*.h', 'runtime/*.h', 'pg/*.h', 'tailer/*.h', 'broker/*.h', 'edge/*.h', 'cli/*.h'],
   { encoding: 'utf8' }).split('\n').filter(Boolean)
 const includes = execFileSync('pkg-config', ['--cflags', 'libpq', 'libwebsockets', 'jansson', 'libczmq'], { encoding: 'utf8' }).trim().split(/\s+/).filter(Boolean)
 const problems = []

@@ -1,8 +1,8 @@
-/* broker/perms/pgconn.c - libpq's asynchronous calls, as a small state machine on the loop.
+/* pg/pgconn.c - libpq's asynchronous calls, as a small state machine on the loop.
  *
  * Two timers: `deadline` for what is under way, `retry` for the next attempt. All failures go through
  * fail(), which drops the connection and sets `retry`; nothing else calls on_down. */
-#include "broker/perms/pgconn.h"
+#include "pg/pgconn.h"
 
 #include <stdio.h>
 #include <stdlib.h>

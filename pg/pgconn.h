@@ -1,4 +1,4 @@
-/* broker/perms/pgconn.h - one connection to PostgreSQL that never blocks the loop and comes back by itself.
+/* pg/pgconn.h - one connection to PostgreSQL that never blocks the loop and comes back by itself.
  *
  * One statement at a time. Its result comes with on_result; a connection that is lost, or a statement that
  * takes longer than the timeout, comes as on_down, and what was asked is not answered any more. Attempts to
@@ -7,8 +7,8 @@
  * Callbacks run from the loop, never from inside a call of this module. A host name is looked up beside the loop
  * (runtime/resolve.h); only in a list of several hosts, or in a service file, libpq does it itself, and blocks.
  */
-#ifndef PGTIDE_BROKER_PERMS_PGCONN_H
-#define PGTIDE_BROKER_PERMS_PGCONN_H
+#ifndef PGTIDE_PG_PGCONN_H
+#define PGTIDE_PG_PGCONN_H
 
 #include <stdbool.h>
 
