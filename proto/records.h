@@ -25,7 +25,7 @@
 #include "proto/writer.h"
 
 /* Of the records as a whole; peers with another one refuse each other (link hello). */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 #define WIRE_NAME_MAX    63u  /* schema, table, column, role: NAMEDATALEN - 1 */
 #define WIRE_CHANNEL_MAX 255u /* bytes of a channel name */
@@ -37,6 +37,8 @@
 #define WIRE_GROUPS_MAX  65536u      /* groups in one deliver */
 #define WIRE_RELS_MAX    65536u      /* relations in one truncate */
 #define WIRE_VALUE_MAX   1073741824u /* one column value */
+#define WIRE_TOKEN_MAX   4096u       /* where a snapshot goes on */
+#define WIRE_ROWS_MAX    10000u      /* rows in one part of a snapshot */
 #define WIRE_SHAPE_DEPTH 16u
 
 enum wire_type {
@@ -53,11 +55,16 @@ enum wire_type {
     WIRE_DELIVER_TRUNCATE = 22,
     WIRE_ACCEPT = 23,
     WIRE_REFUSE = 24,
+    WIRE_REPLAY = 25,
+    WIRE_ROWS = 26,
+    WIRE_GONE = 27,
+    WIRE_FRESH = 28,
     WIRE_IDENTIFY = 40,
     WIRE_FORGET = 41,
     WIRE_SUBSCRIBE = 42,
     WIRE_UNSUBSCRIBE = 43,
     WIRE_PUBLISH = 44,
+    WIRE_MORE = 45,
     WIRE_NEED = 50,
 };
 
@@ -251,12 +258,62 @@ struct wire_deliver_truncate {
     struct wire_reader groups; /* wire_read_u32 each */
 };
 
+/* How an accepted subscription is fed. */
+enum wire_accept_kind {
+    WIRE_ACCEPT_LIVE,     /* by the group's deliveries */
+    WIRE_ACCEPT_REPLAY,   /* first by replays to `group`, of what came after `position` */
+    WIRE_ACCEPT_SNAPSHOT, /* first by rows and replays to `group` */
+};
 /* The subscription is armed and belongs to `group`; it is complete from `position` on. Comes
- * again when the group changes. */
+ * again when the group changes, and as LIVE when a replay or snapshot has caught up. */
 struct wire_accept {
     uint64_t sub;
     uint32_t group;
+    enum wire_accept_kind kind;
     struct wire_position position;
+};
+
+/* Like begin, for one replay group: the deliveries behind it, up to the end or the frame's end, are of the past,
+ * and for that group only. */
+struct wire_replay {
+    uint32_t group;
+    uint64_t epoch;
+    uint64_t commit_lsn;
+    uint32_t xid;
+    int64_t commit_time;
+    bool continued;
+};
+
+/* Part of a snapshot, for one replay group. */
+struct wire_rows {
+    uint32_t group;
+    bool last;              /* there are no more */
+    struct wire_span token; /* where to go on behind these; "" for nowhere */
+    uint32_t row_count;
+    struct wire_reader rows; /* wire_next_row */
+};
+enum wire_err wire_next_row(struct wire_reader *in, struct wire_tuple *out);
+
+/* A subscription cannot go on from its `since` or token; it is over. */
+enum wire_gone_reason {
+    WIRE_GONE_EPOCH = 1,    /* the position is of another history */
+    WIRE_GONE_TOO_OLD = 2,  /* before `oldest` */
+    WIRE_GONE_AHEAD = 3,    /* behind `newest`: the database is not there yet */
+    WIRE_GONE_SNAPSHOT = 4, /* the token is not usable */
+};
+struct wire_gone {
+    uint64_t sub;
+    enum wire_gone_reason reason;
+    struct wire_span message;
+    struct wire_position oldest; /* what could be had, from here */
+    struct wire_position newest; /* to here */
+};
+
+/* A freshness marker came through the stream. */
+struct wire_fresh {
+    uint64_t epoch;
+    uint64_t lsn;
+    int64_t written_at; /* microseconds since 1970, the tailer's clock when it wrote the marker */
 };
 
 /* The codes of seed 003, in its order. */
@@ -292,6 +349,15 @@ struct wire_subscribe {
     struct wire_span filter;  /* "" for none */
     bool has_since;
     struct wire_position since;
+    bool snapshot; /* rows first; not together with since */
+    uint32_t
+        page_rows; /* at most so many in one part; up to WIRE_ROWS_MAX, 0 only without snapshot */
+    struct wire_span token; /* of an earlier snapshot, to go on with; "" for none */
+};
+/* Room for so many more parts of a snapshot. */
+struct wire_more {
+    uint64_t sub;
+    uint32_t parts;
 };
 struct wire_unsubscribe {
     uint64_t sub;
@@ -329,11 +395,15 @@ WIRE_CODEC(progress)
 WIRE_CODEC(gap)
 WIRE_CODEC(accept)
 WIRE_CODEC(refuse)
+WIRE_CODEC(replay)
+WIRE_CODEC(gone)
+WIRE_CODEC(fresh)
 WIRE_CODEC(identify)
 WIRE_CODEC(forget)
 WIRE_CODEC(subscribe)
 WIRE_CODEC(unsubscribe)
 WIRE_CODEC(publish)
+WIRE_CODEC(more)
 WIRE_CODEC(need)
 #undef WIRE_CODEC
 
@@ -343,6 +413,7 @@ enum wire_err wire_decode_group(struct wire_reader *in, struct wire_group *out);
 enum wire_err wire_decode_deliver(struct wire_reader *in, struct wire_deliver *out);
 enum wire_err wire_decode_deliver_truncate(struct wire_reader *in,
                                            struct wire_deliver_truncate *out);
+enum wire_err wire_decode_rows(struct wire_reader *in, struct wire_rows *out);
 
 void wire_encode_relation(struct wire_writer *out, const struct wire_relation *head,
                           const struct wire_column *columns, const struct wire_span *not_streamed);
@@ -355,5 +426,7 @@ void wire_encode_deliver(struct wire_writer *out, const struct wire_deliver *hea
                          const struct wire_delivery *groups);
 void wire_encode_deliver_truncate(struct wire_writer *out, uint32_t index, uint32_t flags,
                                   const uint32_t *groups, uint32_t group_count);
+void wire_encode_rows(struct wire_writer *out, const struct wire_rows *head,
+                      const struct wire_tuple *rows);
 
 #endif

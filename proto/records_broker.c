@@ -146,6 +146,7 @@ enum wire_err wire_decode_accept(struct wire_reader *in, struct wire_accept *out
 {
     out->sub = wire_read_u64(in);
     out->group = wire_read_u32(in);
+    out->kind = (enum wire_accept_kind)wire_read_choice(in, WIRE_ACCEPT_LIVE, WIRE_ACCEPT_SNAPSHOT);
     out->position = wire_read_position(in);
     return in->err;
 }
@@ -155,6 +156,8 @@ void wire_encode_accept(struct wire_writer *out, const struct wire_accept *recor
     wire_write_record(out, WIRE_ACCEPT);
     wire_write_u64(out, record->sub);
     wire_write_u64(out, record->group);
+    wire_check(record->kind <= WIRE_ACCEPT_SNAPSHOT);
+    wire_write_u64(out, record->kind);
     wire_write_position(out, &record->position);
 }
 

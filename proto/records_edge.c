@@ -39,6 +39,12 @@ enum wire_err wire_decode_subscribe(struct wire_reader *in, struct wire_subscrib
     out->filter = wire_read_str(in, WIRE_FILTER_MAX);
     out->has_since = !wire_try_nil(in);
     out->since = out->has_since ? wire_read_position(in) : (struct wire_position){ 0 };
+    out->snapshot = wire_read_bool(in);
+    out->page_rows = wire_read_choice(in, 0, WIRE_ROWS_MAX);
+    out->token = wire_read_str(in, WIRE_TOKEN_MAX);
+    if (in->err == WIRE_OK && out->snapshot && (out->has_since || out->page_rows == 0)) {
+        wire_reader_fail(in, WIRE_ERR_RANGE);
+    }
     return in->err;
 }
 
@@ -54,6 +60,25 @@ void wire_encode_subscribe(struct wire_writer *out, const struct wire_subscribe 
     } else {
         wire_write_nil(out);
     }
+    wire_check(record->page_rows <= WIRE_ROWS_MAX);
+    wire_check(!record->snapshot || (!record->has_since && record->page_rows > 0));
+    wire_write_bool(out, record->snapshot);
+    wire_write_u64(out, record->page_rows);
+    wire_write_text(out, record->token, WIRE_TOKEN_MAX);
+}
+
+enum wire_err wire_decode_more(struct wire_reader *in, struct wire_more *out)
+{
+    out->sub = wire_read_u64(in);
+    out->parts = wire_read_u32(in);
+    return in->err;
+}
+
+void wire_encode_more(struct wire_writer *out, const struct wire_more *record)
+{
+    wire_write_record(out, WIRE_MORE);
+    wire_write_u64(out, record->sub);
+    wire_write_u64(out, record->parts);
 }
 
 enum wire_err wire_decode_unsubscribe(struct wire_reader *in, struct wire_unsubscribe *out)

@@ -50,7 +50,7 @@ static void check_sent(struct client *client)
 static void prepare(struct wire_writer *out)
 {
     fake_write_group(out, 5, "t");
-    wire_encode_accept(out, &(struct wire_accept){ 2, 5, { 1, 1, 0 } });
+    wire_encode_accept(out, &(struct wire_accept){ 2, 5, WIRE_ACCEPT_LIVE, { 1, 1, 0 } });
     fake_frame(0, out);
 }
 

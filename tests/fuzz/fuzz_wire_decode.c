@@ -152,6 +152,19 @@ static void walk_deliver(struct message *message, const struct wire_deliver *del
     walk_tuple(message, deliver->old_row);
 }
 
+static void walk_rows(struct message *message, const struct wire_rows *rows)
+{
+    struct wire_reader list = rows->rows;
+    struct wire_tuple row;
+
+    touch_span(message, rows->token);
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        must(wire_next_row(&list, &row) == WIRE_OK && row.data != NULL);
+        walk_tuple(message, row);
+    }
+    must(wire_reader_finish(&list) == WIRE_OK);
+}
+
 static void walk(struct message *message, const struct any_record *record)
 {
     switch (record->type) {
@@ -184,6 +197,12 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_REFUSE:
         touch_span(message, record->refuse.message);
         break;
+    case WIRE_ROWS:
+        walk_rows(message, &record->rows);
+        break;
+    case WIRE_GONE:
+        touch_span(message, record->gone.message);
+        break;
     case WIRE_IDENTIFY:
         touch_span(message, record->identify.role);
         touch_span(message, record->identify.claims);
@@ -191,6 +210,8 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_SUBSCRIBE:
         touch_span(message, record->subscribe.channel);
         touch_span(message, record->subscribe.filter);
+        touch_span(message, record->subscribe.token);
+        must(!record->subscribe.snapshot || !record->subscribe.has_since);
         break;
     case WIRE_PUBLISH:
         touch_span(message, record->publish.channel);
@@ -204,6 +225,9 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_FORGET:
     case WIRE_UNSUBSCRIBE:
     case WIRE_NEED:
+    case WIRE_REPLAY:
+    case WIRE_FRESH:
+    case WIRE_MORE:
         break;
     }
 }

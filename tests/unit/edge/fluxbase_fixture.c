@@ -128,7 +128,8 @@ uint64_t announced(void)
 void accept_subscription(struct fixture *f, uint64_t sub)
 {
     fake_write_group(&f->out, 5, "users");
-    wire_encode_accept(&f->out, &(struct wire_accept){ sub, 5, { 0x7f3a, 0x16b3700, 0 } });
+    wire_encode_accept(&f->out,
+                       &(struct wire_accept){ sub, 5, WIRE_ACCEPT_LIVE, { 0x7f3a, 0x16b3700, 0 } });
     fake_frame(0, &f->out);
 }
 

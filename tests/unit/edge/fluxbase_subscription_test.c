@@ -139,7 +139,8 @@ static void test_gap_frame(void **state)
     fake_session(0, true);
     uint64_t sub = announced();
     fake_write_group(&f->out, 6, "users");
-    wire_encode_accept(&f->out, &(struct wire_accept){ sub, 6, { 0x7f3a, 0x16b3800, 0 } });
+    wire_encode_accept(&f->out,
+                       &(struct wire_accept){ sub, 6, WIRE_ACCEPT_LIVE, { 0x7f3a, 0x16b3800, 0 } });
     fake_frame(0, &f->out);
 
     const char *gap = fake_sent(f->ann.conn);

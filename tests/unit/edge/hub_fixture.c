@@ -216,7 +216,8 @@ void send_frame(struct fixture *f)
 
 void accept_sub(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn)
 {
-    wire_encode_accept(&f->out, &(struct wire_accept){ sub, group, { EPOCH, lsn, UINT32_MAX } });
+    wire_encode_accept(
+        &f->out, &(struct wire_accept){ sub, group, WIRE_ACCEPT_LIVE, { EPOCH, lsn, UINT32_MAX } });
     send_frame(f);
 }
 

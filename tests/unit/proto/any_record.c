@@ -13,17 +13,22 @@
     X(WIRE_GAP, gap)                                                                               \
     X(WIRE_ACCEPT, accept)                                                                         \
     X(WIRE_REFUSE, refuse)                                                                         \
+    X(WIRE_REPLAY, replay)                                                                         \
+    X(WIRE_GONE, gone)                                                                             \
+    X(WIRE_FRESH, fresh)                                                                           \
     X(WIRE_IDENTIFY, identify)                                                                     \
     X(WIRE_FORGET, forget)                                                                         \
     X(WIRE_SUBSCRIBE, subscribe)                                                                   \
     X(WIRE_UNSUBSCRIBE, unsubscribe)                                                               \
     X(WIRE_PUBLISH, publish)                                                                       \
+    X(WIRE_MORE, more)                                                                             \
     X(WIRE_NEED, need)
 #define LIST_RECORDS(X)                                                                            \
     X(WIRE_RELATION, relation)                                                                     \
     X(WIRE_TRUNCATE, truncate)                                                                     \
     X(WIRE_GROUP, group)                                                                           \
     X(WIRE_DELIVER, deliver)                                                                       \
+    X(WIRE_ROWS, rows)                                                                             \
     X(WIRE_DELIVER_TRUNCATE, deliver_truncate)
 
 static void *room_for(uint32_t count, size_t size)
@@ -125,6 +130,19 @@ static void encode_deliver_truncate(struct wire_writer *out,
     wire_encode_deliver_truncate(out, truncate->index, truncate->flags, groups,
                                  truncate->group_count);
     free(groups);
+}
+
+static void encode_rows(struct wire_writer *out, const struct wire_rows *rows)
+{
+    struct wire_reader list = rows->rows;
+    struct wire_tuple *tuples = room_for(rows->row_count, sizeof(*tuples));
+
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        (void)wire_next_row(&list, &tuples[i]);
+    }
+    must_be_over(&list);
+    wire_encode_rows(out, rows, tuples);
+    free(tuples);
 }
 
 enum wire_err any_record_decode(struct wire_reader *in, struct any_record *out)

@@ -25,6 +25,11 @@ struct any_record {
         struct wire_deliver_truncate deliver_truncate;
         struct wire_accept accept;
         struct wire_refuse refuse;
+        struct wire_replay replay;
+        struct wire_rows rows;
+        struct wire_gone gone;
+        struct wire_fresh fresh;
+        struct wire_more more;
         struct wire_identify identify;
         struct wire_forget forget;
         struct wire_subscribe subscribe;

@@ -127,7 +127,7 @@ static void print_bool(FILE *out, const char *name, bool value)
     (void)fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
-static void print_rows(FILE *out, struct wire_tuple new_row, struct wire_tuple old_row)
+static void print_row_pair(FILE *out, struct wire_tuple new_row, struct wire_tuple old_row)
 {
     member(out, "new");
     print_tuple(out, new_row);
@@ -205,7 +205,7 @@ static void print_change(FILE *out, const struct wire_change *change)
     print_number(out, "index", change->index);
     (void)fprintf(out, ",\"op\":\"%s\",\"old_kind\":\"%s\"", ops[change->op],
                   old_kinds[change->old_kind]);
-    print_rows(out, change->new_row, change->old_row);
+    print_row_pair(out, change->new_row, change->old_row);
 }
 
 static void print_truncate(FILE *out, const struct wire_truncate *truncate)
@@ -267,7 +267,7 @@ static void print_deliver(FILE *out, const struct wire_deliver *deliver)
                       delivery.group, ops[delivery.op]);
     }
     (void)fputc(']', out);
-    print_rows(out, deliver->new_row, deliver->old_row);
+    print_row_pair(out, deliver->new_row, deliver->old_row);
 }
 
 static void print_deliver_truncate(FILE *out, const struct wire_deliver_truncate *truncate)
@@ -284,6 +284,7 @@ static void print_accept(FILE *out, const struct wire_accept *accept)
     (void)fputs("\"accept\"", out);
     print_u64(out, "sub", accept->sub);
     print_number(out, "group", accept->group);
+    print_number(out, "kind", accept->kind);
     member(out, "position");
     print_position(out, &accept->position);
 }
@@ -294,6 +295,56 @@ static void print_refuse(FILE *out, const struct wire_refuse *refuse)
     print_u64(out, "sub", refuse->sub);
     print_number(out, "code", refuse->code);
     print_string(out, "message", refuse->message);
+}
+
+static void print_replay(FILE *out, const struct wire_replay *replay)
+{
+    (void)fputs("\"replay\"", out);
+    print_number(out, "group", replay->group);
+    print_u64(out, "epoch", replay->epoch);
+    print_u64(out, "commit_lsn", replay->commit_lsn);
+    print_number(out, "xid", replay->xid);
+    print_number(out, "commit_time", replay->commit_time);
+    print_bool(out, "continued", replay->continued);
+}
+
+static void print_rows(FILE *out, const struct wire_rows *rows)
+{
+    struct wire_reader list = rows->rows;
+    struct wire_tuple row;
+
+    (void)fputs("\"rows\"", out);
+    print_number(out, "group", rows->group);
+    print_bool(out, "last", rows->last);
+    print_string(out, "token", rows->token);
+    member(out, "rows");
+    (void)fputc('[', out);
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        (void)wire_next_row(&list, &row);
+        (void)fputs(i > 0 ? "," : "", out);
+        print_tuple(out, row);
+    }
+    (void)fputc(']', out);
+}
+
+static void print_gone(FILE *out, const struct wire_gone *gone)
+{
+    (void)fputs("\"gone\"", out);
+    print_u64(out, "sub", gone->sub);
+    print_number(out, "reason", gone->reason);
+    print_string(out, "message", gone->message);
+    member(out, "oldest");
+    print_position(out, &gone->oldest);
+    member(out, "newest");
+    print_position(out, &gone->newest);
+}
+
+static void print_fresh(FILE *out, const struct wire_fresh *fresh)
+{
+    (void)fputs("\"fresh\"", out);
+    print_u64(out, "epoch", fresh->epoch);
+    print_u64(out, "lsn", fresh->lsn);
+    print_number(out, "written_at", fresh->written_at);
 }
 
 static void print_identify(FILE *out, const struct wire_identify *identify)
@@ -324,6 +375,16 @@ static void print_subscribe(FILE *out, const struct wire_subscribe *subscribe)
     } else {
         (void)fputs("null", out);
     }
+    print_bool(out, "snapshot", subscribe->snapshot);
+    print_number(out, "page_rows", subscribe->page_rows);
+    print_string(out, "token", subscribe->token);
+}
+
+static void print_more(FILE *out, const struct wire_more *more)
+{
+    (void)fputs("\"more\"", out);
+    print_u64(out, "sub", more->sub);
+    print_number(out, "parts", more->parts);
 }
 
 static void print_unsubscribe(FILE *out, const struct wire_unsubscribe *unsubscribe)
@@ -368,6 +429,11 @@ void any_record_print(FILE *out, const struct any_record *record)
         CASE(WIRE_DELIVER_TRUNCATE, deliver_truncate)
         CASE(WIRE_ACCEPT, accept)
         CASE(WIRE_REFUSE, refuse)
+        CASE(WIRE_REPLAY, replay)
+        CASE(WIRE_ROWS, rows)
+        CASE(WIRE_GONE, gone)
+        CASE(WIRE_FRESH, fresh)
+        CASE(WIRE_MORE, more)
         CASE(WIRE_IDENTIFY, identify)
         CASE(WIRE_FORGET, forget)
         CASE(WIRE_SUBSCRIBE, subscribe)

@@ -43,13 +43,16 @@ static enum wire_err read_claims(struct wire_reader *in)
 
 static void write_filter(struct wire_writer *out, const char *text, size_t len)
 {
-    wire_write_array(out, 6);
+    wire_write_array(out, 9);
     wire_write_u64(out, WIRE_SUBSCRIBE);
     wire_write_u64(out, 1);
     wire_write_u64(out, 1);
     wire_write_str(out, "c", 1);
     wire_write_str(out, text, len);
     wire_write_nil(out);
+    wire_write_bool(out, false);
+    wire_write_u64(out, 0);
+    wire_write_str(out, "", 0);
 }
 
 static enum wire_err read_filter(struct wire_reader *in)
