@@ -68,6 +68,14 @@ void link_stream_heartbeat(struct rt_stream *stream)
     seq_frame_unref(frame);
 }
 
+/* Until the first tick no time is known, and nothing is old. */
+void link_stream_trim(struct rt_stream *stream)
+{
+    const struct link_tx_config *config = &stream->tx->config;
+    rt_usec oldest = stream->tx->ticked - config->retain_time;
+    seq_tx_trim(&stream->ring, config->retain_bytes, oldest);
+}
+
 void link_stream_bind(struct rt_stream *stream, const struct link_owner *owner, rt_usec now)
 {
     unbind(stream);
@@ -148,6 +156,7 @@ uint64_t rt_stream_send(struct rt_stream *stream, struct rt_span frame, uint64_t
     uint64_t seq = stream->ring.last + 1;
     struct seq_frame *sent = make_frame(stream, LINK_DATA, frame, seq);
     sent->tag = tag;
+    sent->at = tx->ticked;
     (void)seq_tx_push(&stream->ring, sent);
     stream->stats.frames++;
     stream->stats.bytes += frame.len;
@@ -198,7 +207,7 @@ bool rt_stream_connected(const struct rt_stream *stream)
 
 size_t rt_stream_pending_bytes(const struct rt_stream *stream)
 {
-    return stream->ring.bytes;
+    return stream->ring.pending;
 }
 
 uint64_t rt_stream_last_seq(const struct rt_stream *stream)
@@ -208,7 +217,22 @@ uint64_t rt_stream_last_seq(const struct rt_stream *stream)
 
 uint64_t rt_stream_acked_seq(const struct rt_stream *stream)
 {
-    return stream->ring.acked;
+    return stream->ring.done;
+}
+
+uint64_t rt_stream_acked_tag(const struct rt_stream *stream)
+{
+    return stream->ring.done_tag;
+}
+
+uint64_t rt_stream_first_seq(const struct rt_stream *stream)
+{
+    return stream->ring.first;
+}
+
+size_t rt_stream_retained_bytes(const struct rt_stream *stream)
+{
+    return stream->ring.bytes - stream->ring.pending;
 }
 
 rt_usec rt_stream_last_heard(const struct rt_stream *stream)

@@ -71,12 +71,14 @@ static uint64_t next_for(const struct rt_stream *stream, const struct link_contr
 
 static void welcome(struct rt_stream *stream, const struct link_control *hello)
 {
+    uint64_t next = next_for(stream, hello);
     stream->owner.open = true;
+    seq_tx_serve(&stream->ring, next);
     (void)link_stream_control(stream, &(struct link_control){ .type = LINK_WELCOME,
                                                               .epoch = stream->epoch,
                                                               .session = stream->owner.session,
                                                               .nonce = hello->nonce,
-                                                              .seq = next_for(stream, hello),
+                                                              .seq = next,
                                                               .last = stream->ring.last,
                                                               .sent = stream->owner.sent });
     /* What was sent before the peer subscribed it learns of by this; see link_tx_subscribed(). */
@@ -218,6 +220,7 @@ static void on_ack(struct rt_stream *stream, const struct link_control *ack)
     }
     uint64_t tag = 0;
     if (seq_tx_ack(&stream->ring, ack->seq, &tag)) {
+        link_stream_trim(stream);
         tx->config.events->on_ack(tx->config.ctx, stream, ack->seq, tag);
     }
 }
@@ -386,6 +389,7 @@ void link_tx_tick(struct link_tx *tx, rt_usec now)
             stream->heard = stream->heard + stopped > now ? now : stream->heard + stopped;
         }
         link_stream_heartbeat(stream);
+        link_stream_trim(stream);
     }
     while (report_one_silent(tx, now)) {
     }

@@ -46,6 +46,8 @@ struct link_tx_config {
     void *ctx;
     enum rt_ring_policy policy;
     size_t ring_bytes;
+    size_t retain_bytes;
+    rt_usec retain_time;
     uint32_t app_version;
     uint64_t epoch;
     rt_usec heartbeat;
@@ -111,11 +113,12 @@ void link_tx_control(struct link_tx *tx, struct rt_span routing, struct rt_span 
                      rt_usec now);
 /* Somebody subscribed to `topic`: tells it at once where that stream is. */
 void link_tx_subscribed(struct link_tx *tx, struct rt_span topic);
-/* Every heartbeat: sends heartbeats, notices silence. */
+/* Every heartbeat: sends heartbeats, notices silence, drops what need not be kept any more. */
 void link_tx_tick(struct link_tx *tx, rt_usec now);
 
 /* Between link_stream.c and link_tx.c. */
 void link_stream_heartbeat(struct rt_stream *stream);
+void link_stream_trim(struct rt_stream *stream);
 void link_stream_bind(struct rt_stream *stream, const struct link_owner *owner, rt_usec now);
 void link_stream_replaced(struct rt_stream *stream, uint64_t peer);
 bool link_stream_was_replaced(const struct rt_stream *stream, uint64_t peer);

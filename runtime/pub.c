@@ -24,6 +24,7 @@ struct stream_metrics {
     struct rt_counter *replayed;
     struct rt_counter *evicted;
     struct rt_gauge *pending;
+    struct rt_gauge *retained;
 };
 
 struct rt_pub {
@@ -162,6 +163,7 @@ static void metrics_free(void *extra)
     rt_metric_drop(m->metrics, m->replayed);
     rt_metric_drop(m->metrics, m->evicted);
     rt_metric_drop(m->metrics, m->pending);
+    rt_metric_drop(m->metrics, m->retained);
     free(m);
 }
 
@@ -182,6 +184,8 @@ static struct stream_metrics *metrics_new(struct rt_metrics *metrics, const char
                                 "subscriber reports them as lost");
     m->pending = rt_gauge_new(metrics, "pgtide_link_pending_bytes", labels,
                               "Bytes published and not yet acknowledged by the subscriber");
+    m->retained = rt_gauge_new(metrics, "pgtide_link_retained_bytes", labels,
+                               "Acknowledged bytes kept for a subscriber that starts anew");
     return m;
 }
 
@@ -193,7 +197,8 @@ static void sync_metrics(struct rt_pub *pub)
         m->bytes->value = stream->stats.bytes;
         m->replayed->value = stream->stats.replayed;
         m->evicted->value = stream->stats.evicted;
-        rt_gauge_set(m->pending, (double)stream->ring.bytes);
+        rt_gauge_set(m->pending, (double)rt_stream_pending_bytes(stream));
+        rt_gauge_set(m->retained, (double)rt_stream_retained_bytes(stream));
     }
     pub->malformed->value = pub->tx.stats.malformed;
     pub->refused->value = pub->tx.stats.refused;
@@ -253,6 +258,8 @@ struct rt_pub *rt_pub_new(const struct rt_pub_config *config)
                                                      .ctx = config->ctx,
                                                      .policy = config->policy,
                                                      .ring_bytes = config->ring_bytes,
+                                                     .retain_bytes = config->retain_bytes,
+                                                     .retain_time = config->retain_time,
                                                      .app_version = config->app_version,
                                                      .epoch = rt_random64(),
                                                      .heartbeat = config->heartbeat,
@@ -265,7 +272,7 @@ struct rt_pub *rt_pub_new(const struct rt_pub_config *config)
     pub->publish_watch = rt_zmq_new(config->loop, pub->publish, publish_ready, pub);
     pub->control_watch = rt_zmq_new(config->loop, pub->control, control_ready, pub);
     pub->timer = rt_timer_new(config->loop, tick, pub);
-    rt_timer_set(pub->timer, config->heartbeat, config->heartbeat);
+    rt_timer_set(pub->timer, 0, config->heartbeat);
     rt_log_info(config->log, "link.bound", RT_S("publish", config->publish_bind),
                 RT_S("control", config->control_bind),
                 RT_S("encrypted", config->keys != NULL ? "true" : "false"));

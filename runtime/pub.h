@@ -2,7 +2,9 @@
  * channel (ROUTER) for hello, acknowledgement, replay and the subscriber's own messages.
  *
  * A stream is a numbered series of opaque frames for one subscriber (a shard, an edge). The publisher
- * keeps every frame in a ring until it is acknowledged or evicted. PUB may drop; the subscriber sees
+ * keeps every frame in a ring until it is acknowledged or evicted. With retain_bytes and retain_time it keeps
+ * acknowledged ones too, so that a new subscriber begins with what an earlier one had: within both
+ * limits, and beyond them what the subscriber of now has not acknowledged itself. PUB may drop; the subscriber sees
  * the hole by number and asks for it here. What cannot be given any more is answered "too old": a loss
  * is always known to both sides.
  *
@@ -56,7 +58,7 @@ struct rt_pub_events {
                                   char *refusal);
     /* A message of the subscriber, in its order. Only from the peer that owns the stream. */
     void (*on_message)(void *ctx, struct rt_stream *stream, struct rt_span message);
-    /* Frames up to `seq` are processed; `tag` is what was sent with the last of them. */
+    /* Frames up to `seq` are processed by the owner of now; `tag` is what was sent with the last of them. */
     void (*on_ack)(void *ctx, struct rt_stream *stream, uint64_t seq, uint64_t tag);
     /* Nothing heard from the owner for lease; the stream stays until the owner of this publisher frees it. */
     void (*on_silent)(void *ctx, struct rt_stream *stream);
@@ -73,7 +75,10 @@ struct rt_pub_config {
     const struct rt_keys *keys; /* NULL: no encryption */
     bool allow_insecure;
     enum rt_ring_policy policy;
-    size_t ring_bytes;    /* of one stream */
+    size_t ring_bytes; /* of one stream */
+    size_t
+        retain_bytes; /* of its acknowledged frames, with RT_RING_HOLD; 0: they are dropped at once */
+    rt_usec retain_time;  /* age at which an acknowledged frame is dropped, to a heartbeat */
     uint32_t app_version; /* must be equal on both sides; proto's WIRE_VERSION */
     rt_usec heartbeat;    /* of idle streams; carries the last sequence number */
     rt_usec lease;        /* silence after which on_silent is called, once */
@@ -101,7 +106,10 @@ bool rt_stream_message(struct rt_stream *stream, struct rt_span message);
 bool rt_stream_connected(const struct rt_stream *stream); /* an owner, heard within the lease */
 size_t rt_stream_pending_bytes(const struct rt_stream *stream); /* not yet acknowledged */
 uint64_t rt_stream_last_seq(const struct rt_stream *stream);
-uint64_t rt_stream_acked_seq(const struct rt_stream *stream);
-rt_usec rt_stream_last_heard(const struct rt_stream *stream); /* monotonic; 0: never */
+uint64_t rt_stream_acked_seq(const struct rt_stream *stream);    /* by the owner of now */
+uint64_t rt_stream_acked_tag(const struct rt_stream *stream);    /* 0: of none */
+uint64_t rt_stream_first_seq(const struct rt_stream *stream);    /* kept; last + 1: none is */
+size_t rt_stream_retained_bytes(const struct rt_stream *stream); /* acknowledged and kept */
+rt_usec rt_stream_last_heard(const struct rt_stream *stream);    /* monotonic; 0: never */
 
 #endif

@@ -26,6 +26,8 @@ static void drop_first(struct seq_tx *tx)
 {
     struct seq_frame **slot = &tx->slots[tx->first & (tx->cap - 1)];
     tx->bytes -= (*slot)->len;
+    tx->pending -= tx->first > tx->acked ? (*slot)->len : 0;
+    tx->dropped_tag = (*slot)->tag;
     seq_frame_unref(*slot);
     *slot = NULL;
     tx->first++;
@@ -35,6 +37,7 @@ struct seq_frame *seq_frame_new(size_t len)
 {
     struct seq_frame *frame = rt_realloc(NULL, 1, sizeof(*frame) + len);
     atomic_init(&frame->refs, 1);
+    frame->at = 0;
     frame->tag = 0;
     frame->len = len;
     return frame;
@@ -75,20 +78,40 @@ uint64_t seq_tx_push(struct seq_tx *tx, struct seq_frame *frame)
     tx->last++;
     tx->slots[tx->last & (tx->cap - 1)] = frame;
     tx->bytes += frame->len;
+    tx->pending += frame->len;
     return tx->last;
 }
 
 bool seq_tx_ack(struct seq_tx *tx, uint64_t seq, uint64_t *out_tag)
 {
-    if (seq > tx->last || seq <= tx->acked || seq < tx->first) {
+    if (seq > tx->last || seq <= tx->done || seq < tx->first) {
         return false;
     }
-    *out_tag = tx->slots[seq & (tx->cap - 1)]->tag;
-    while (tx->first <= seq) {
+    tx->done = seq;
+    tx->done_tag = tx->slots[seq & (tx->cap - 1)]->tag;
+    *out_tag = tx->done_tag;
+    for (uint64_t at = tx->acked + 1 > tx->first ? tx->acked + 1 : tx->first; at <= seq; at++) {
+        tx->pending -= tx->slots[at & (tx->cap - 1)]->len;
+    }
+    tx->acked = seq > tx->acked ? seq : tx->acked;
+    return true;
+}
+
+void seq_tx_serve(struct seq_tx *tx, uint64_t next)
+{
+    if (next > tx->done) {
+        return;
+    }
+    tx->done = next - 1;
+    tx->done_tag = next > tx->first ? tx->slots[(next - 1) & (tx->cap - 1)]->tag : tx->dropped_tag;
+}
+
+void seq_tx_trim(struct seq_tx *tx, size_t budget, rt_usec oldest)
+{
+    while (tx->first <= tx->done && (tx->bytes - tx->pending > budget ||
+                                     tx->slots[tx->first & (tx->cap - 1)]->at < oldest)) {
         drop_first(tx);
     }
-    tx->acked = seq;
-    return true;
 }
 
 uint64_t seq_tx_evict(struct seq_tx *tx, size_t budget)

@@ -72,7 +72,9 @@ static void on_ack(void *ctx, struct rt_stream *stream, uint64_t seq, uint64_t t
     struct links *links = ctx;
     const struct link *link = rt_stream_user(stream);
 
-    links->config.events->on_ack(links->config.ctx, link->shard, seq, tag);
+    (void)seq;
+    (void)tag;
+    links->config.events->on_ack(links->config.ctx, link->shard);
 }
 
 static void on_silent(void *ctx, struct rt_stream *stream)
@@ -107,6 +109,18 @@ static uint64_t sink_acked_seq(void *ctx, uint32_t shard)
     return rt_stream_acked_seq(links->all[shard].stream);
 }
 
+static uint64_t sink_acked_tag(void *ctx, uint32_t shard)
+{
+    struct links *links = ctx;
+    return rt_stream_acked_tag(links->all[shard].stream);
+}
+
+static uint64_t sink_first_seq(void *ctx, uint32_t shard)
+{
+    struct links *links = ctx;
+    return rt_stream_first_seq(links->all[shard].stream);
+}
+
 struct links *links_new(const struct links_config *config)
 {
     static const struct rt_pub_events events = {
@@ -130,6 +144,8 @@ struct links *links_new(const struct links_config *config)
         .allow_insecure = options->links_allow_insecure,
         .policy = RT_RING_HOLD,
         .ring_bytes = (size_t)options->links_tailer_ring,
+        .retain_bytes = (size_t)options->window_bytes,
+        .retain_time = options->window_time,
         .app_version = WIRE_VERSION,
         .heartbeat = options->links_heartbeat,
         .lease = options->links_lease,
@@ -165,6 +181,8 @@ struct publish_sink links_sink(struct links *links)
         .send = sink_send,
         .last_seq = sink_last_seq,
         .acked_seq = sink_acked_seq,
+        .acked_tag = sink_acked_tag,
+        .first_seq = sink_first_seq,
         .ctx = links,
     };
 }

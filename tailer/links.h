@@ -1,7 +1,8 @@
 /* tailer/links.h - the tailer's side of the links to the broker shards: one stream per shard.
  *
  * Streams are there from the start, so that what a shard missed waits for it: nothing is dropped
- * (RT_RING_HOLD), and the owner stops reading PostgreSQL while links_behind() says that one holds too much.
+ * (RT_RING_HOLD), and the owner stops reading PostgreSQL while links_behind() says that one holds too much. What a
+ * shard has acknowledged is kept for the window, for a process that takes its place.
  */
 #ifndef PGTIDE_TAILER_LINKS_H
 #define PGTIDE_TAILER_LINKS_H
@@ -23,7 +24,7 @@ struct links;
 
 struct links_events {
     void (*on_fresh)(void *ctx, uint32_t shard); /* its subscriber is a new one */
-    void (*on_ack)(void *ctx, uint32_t shard, uint64_t seq, uint64_t tag);
+    void (*on_ack)(void *ctx, uint32_t shard);
     void (*on_message)(void *ctx, uint32_t shard, struct rt_span message);
 };
 

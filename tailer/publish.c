@@ -18,8 +18,7 @@ struct batch {
     bool progress_last;       /* the last frame sent was PROGRESS */
     uint64_t told;            /* position that END or PROGRESS gave last */
     rt_usec told_at;          /* of the last PROGRESS */
-    uint64_t acked_tag;
-    uint64_t floor_seq; /* tags of earlier frames belong to an older epoch */
+    uint64_t floor_seq;       /* tags of earlier frames belong to an older epoch */
 };
 
 struct publish {
@@ -245,7 +244,6 @@ void publish_gap(struct publish *publish, const struct wire_gap *gap)
     for (uint32_t i = 0; i < publish->shards; i++) {
         struct batch *batch = &publish->batches[i];
         batch->floor_seq = publish->sink.last_seq(publish->sink.ctx, i) + 1;
-        batch->acked_tag = 0;
         batch->broken_lsn = 0;
         batch->told = 0;
         wire_encode_gap(&batch->frame, gap);
@@ -309,15 +307,6 @@ void publish_fresh(struct publish *publish, uint32_t shard)
     publish->batches[shard].session = ++publish->sessions;
 }
 
-void publish_acked(struct publish *publish, uint32_t shard, uint64_t seq, uint64_t tag)
-{
-    struct batch *batch = &publish->batches[shard];
-
-    if (seq >= batch->floor_seq && tag > batch->acked_tag) {
-        batch->acked_tag = tag;
-    }
-}
-
 uint64_t publish_position_now(const struct publish *publish)
 {
     return publish->position;
@@ -327,11 +316,12 @@ uint64_t publish_confirmable(struct publish *publish)
 {
     for (uint32_t i = 0; i < publish->shards; i++) {
         const struct batch *batch = &publish->batches[i];
-        bool acked = publish->sink.acked_seq(publish->sink.ctx, i) ==
-                     publish->sink.last_seq(publish->sink.ctx, i);
+        uint64_t acked = publish->sink.acked_seq(publish->sink.ctx, i);
         publish->feedback[i] = (struct feedback_shard){
-            .all_done = acked && batch->frame.len == 0,
-            .acked_tag = batch->acked_tag,
+            .all_done =
+                acked == publish->sink.last_seq(publish->sink.ctx, i) && batch->frame.len == 0,
+            .acked_tag =
+                acked < batch->floor_seq ? 0 : publish->sink.acked_tag(publish->sink.ctx, i),
         };
     }
     publish->confirmable = feedback_flushed(publish->feedback, publish->shards, publish->position,
@@ -349,7 +339,7 @@ const struct relcache_fence *publish_fences(struct publish *publish)
     for (uint32_t i = 0; i < publish->shards; i++) {
         publish->fences[i] = (struct relcache_fence){
             .next_seq = publish->sink.last_seq(publish->sink.ctx, i) + 1,
-            .acked_seq = publish->sink.acked_seq(publish->sink.ctx, i),
+            .first_seq = publish->sink.first_seq(publish->sink.ctx, i),
         };
     }
     return publish->fences;

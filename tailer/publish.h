@@ -39,7 +39,9 @@ struct publish_sink {
     uint64_t (*send)(void *ctx, uint32_t shard, struct rt_span frame,
                      uint64_t tag); /* its number */
     uint64_t (*last_seq)(void *ctx, uint32_t shard);
-    uint64_t (*acked_seq)(void *ctx, uint32_t shard);
+    uint64_t (*acked_seq)(void *ctx, uint32_t shard); /* by the subscriber of now */
+    uint64_t (*acked_tag)(void *ctx, uint32_t shard);
+    uint64_t (*first_seq)(void *ctx, uint32_t shard); /* that can be had again */
     void *ctx;
 };
 
@@ -72,8 +74,6 @@ void publish_tick(struct publish *publish, rt_usec now);
 
 /* The shard's subscriber is a new one: it knows no relation. */
 void publish_fresh(struct publish *publish, uint32_t shard);
-/* The shard has acknowledged everything up to frame `seq`, which had this tag. */
-void publish_acked(struct publish *publish, uint32_t shard, uint64_t seq, uint64_t tag);
 
 uint64_t publish_position_now(const struct publish *publish);
 /* What may be confirmed; see tailer/feedback.h. */

@@ -414,7 +414,7 @@ void relcache_purge(struct relcache *cache, const struct relcache_fence *fences)
         if (relation->fence == 0) {
             relation->fence = fence->next_seq;
         }
-        if (fence->acked_seq >= relation->fence) {
+        if (fence->first_seq > relation->fence) {
             *link = relation->next_replaced;
             rt_map_remove_u64(cache->rels, relation->rel);
             relation_free(relation);

@@ -5,8 +5,8 @@
  * decoded later still finds the columns it was written with. Generations are made at the first change
  * that needs them, not at the description: a partitioned table's partitions are described too and never used.
  *
- * A generation that has been replaced is kept until its shard has acknowledged everything that may name
- * it, since the shard may ask for it again (WIRE_NEED); relcache_purge() decides that by frame numbers.
+ * A generation that has been replaced is kept while a frame that may name it can be had again
+ * by its shard, since it may ask for it then (WIRE_NEED); relcache_purge() decides that by frame numbers.
  *
  * Owns everything it returns; a `struct relation *` is valid until the next call of relcache_purge(). Cost of
  * relcache_use() for the table of the change before: two comparisons.
@@ -77,7 +77,7 @@ const struct relation *relcache_find(const struct relcache *cache, uint32_t rel)
 
 struct relcache_fence {
     uint64_t next_seq;  /* of the shard's next frame */
-    uint64_t acked_seq; /* of its last acknowledged one */
+    uint64_t first_seq; /* of the oldest one that is kept */
 };
 /* Frees replaced generations that nobody can ask for any more. One fence per shard; what waits to be framed
  * counts as the shard's next frame. */

@@ -82,6 +82,46 @@ static void test_restarted_subscriber_gets_all_that_nobody_acknowledged(void **s
     world_free(w);
 }
 
+static void test_restarted_subscriber_gets_what_is_kept_and_disturbs_no_flow_control(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1, RT_RING_HOLD);
+    w->retain = true;
+    world_pub_start(w);
+    world_sub_start(w, 0);
+    world_run(w, 200 * RT_MSEC);
+    for (int i = 0; i < 10; i++) {
+        world_publish(w);
+    }
+    for (int i = 0; i < 400; i++) {
+        world_set_paused(&w->subs[0], false);
+        world_step(w);
+    }
+    link_rx_ack(&w->subs[0].rx, 10, w->now);
+    world_run(w, 20 * RT_MSEC);
+    assert_int_equal(w->done, 10);
+    assert_int_equal(rt_stream_pending_bytes(w->stream), 0);
+
+    world_sub_stop(w, 0);
+    w->ack = false;
+    world_sub_start(w, 0);
+    world_run(w, 200 * RT_MSEC);
+    assert_int_equal(rt_stream_acked_seq(w->stream), 0);
+    assert_int_equal(rt_stream_pending_bytes(w->stream), 0);
+    world_run(w, 2 * KEEP_TIME);
+    for (int i = 0; i < 400; i++) {
+        world_set_paused(&w->subs[0], false);
+        world_step(w);
+    }
+    assert_int_equal(w->subs[0].frames, 10);
+    assert_int_equal(rt_stream_first_seq(w->stream), 1);
+
+    link_rx_ack(&w->subs[0].rx, 10, w->now);
+    world_run(w, 100 * RT_MSEC);
+    assert_int_equal(rt_stream_first_seq(w->stream), 11);
+    world_free(w);
+}
+
 static void test_short_partition_resumes_without_a_fresh_session(void **state)
 {
     (void)state;
@@ -346,6 +386,7 @@ static void test_stream_made_again_under_its_name_is_a_new_epoch(void **state)
 
     rt_stream_free(w->stream);
     w->acked = 0;
+    w->done = 0;
     w->stream = link_stream_new(&w->tx, "s", NULL);
     world_publish(w);
     world_run(w, 300 * RT_MSEC);
@@ -405,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_a_dead_stream_connection_is_replaced_by_replay),
         cmocka_unit_test(test_restarted_publisher_has_a_session_well_within_half_a_second),
         cmocka_unit_test(test_restarted_subscriber_gets_all_that_nobody_acknowledged),
+        cmocka_unit_test(test_restarted_subscriber_gets_what_is_kept_and_disturbs_no_flow_control),
         cmocka_unit_test(test_short_partition_resumes_without_a_fresh_session),
         cmocka_unit_test(test_lost_message_makes_the_session_fresh),
         cmocka_unit_test(test_message_of_the_publisher_that_cannot_be_sent_makes_the_session_fresh),

@@ -4,15 +4,27 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "tests/unit/runtime/link_world.h"
 
-/* More for a long run: -DSEEDS=10000UL. */
-#ifndef SEEDS
-#define SEEDS 500UL
-#endif
+/* PGTIDE_SIM_SEEDS=50000 makes a long run: as many seeds, and more steps of each. */
+#define SEEDS      2000UL
+#define STEPS      1000
+#define LONG_STEPS 4000
+
+struct chaos {
+    enum rt_ring_policy policy;
+    bool retain;
+    uint64_t seeds;
+    int steps;
+    /* What came of it. */
+    uint64_t frames;
+    uint64_t lost;
+    uint64_t again;
+};
 
 static void choose_faults(struct world *w)
 {
@@ -63,6 +75,8 @@ static void produce(struct world *w)
     if (w->pub_running && world_chance(w, 400) &&
         (w->policy == RT_RING_EVICT || rt_stream_pending_bytes(w->stream) < RING_BYTES)) {
         world_publish(w);
+        must(w, w->policy == RT_RING_EVICT ||
+                    w->stream->ring.bytes <= RING_BYTES + KEEP_BYTES + (size_t)4 * FRAME_BYTES);
     }
     if (world_chance(w, 100)) {
         world_talk(w, &w->subs[0]);
@@ -96,14 +110,15 @@ static void heal(struct world *w)
     }
 }
 
-static void run_chaos(uint64_t seed, enum rt_ring_policy policy, uint64_t *frames, uint64_t *lost)
+static void run_seed(struct chaos *chaos, uint64_t seed)
 {
-    struct world *w = world_new(seed, policy);
+    struct world *w = world_new(seed, chaos->policy);
     struct sub *sub = &w->subs[0];
+    w->retain = chaos->retain;
     choose_faults(w);
     world_pub_start(w);
     world_sub_start(w, 0);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < chaos->steps; i++) {
         disturb(w);
         produce(w);
         world_step(w);
@@ -114,41 +129,61 @@ static void run_chaos(uint64_t seed, enum rt_ring_policy policy, uint64_t *frame
     must(w, sub->expected == last + 1 || (sub->expected == 0 && last == w->acked) ||
                 (sub->expected == 0 && last == 0));
     must(w, sub->received == w->tx_sent && w->tx_received == sub->sent);
-    *frames += w->frames;
-    *lost += w->lost;
+    chaos->frames += w->frames;
+    chaos->lost += w->lost;
+    chaos->again += w->again;
     world_free(w);
+}
+
+static struct chaos run_chaos(enum rt_ring_policy policy, bool retain)
+{
+    const char *wanted = getenv("PGTIDE_SIM_SEEDS");
+    struct chaos chaos = { .policy = policy, .retain = retain, .seeds = SEEDS, .steps = STEPS };
+    if (wanted != NULL) {
+        chaos.seeds = strtoull(wanted, NULL, 10);
+        chaos.steps = LONG_STEPS;
+    }
+    for (uint64_t seed = 1; seed <= chaos.seeds; seed++) {
+        run_seed(&chaos, seed);
+    }
+    print_message("%llu frames, %llu again, %llu lost\n", (unsigned long long)chaos.frames,
+                  (unsigned long long)chaos.again, (unsigned long long)chaos.lost);
+    return chaos;
 }
 
 static void test_every_frame_comes_once_in_order_whatever_the_network_does(void **state)
 {
     (void)state;
-    uint64_t frames = 0;
-    uint64_t lost = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        run_chaos(seed, RT_RING_HOLD, &frames, &lost);
-    }
-    print_message("%llu frames\n", (unsigned long long)frames);
-    assert_true(frames > 200 * SEEDS);
-    assert_int_equal(lost, 0);
+    struct chaos chaos = run_chaos(RT_RING_HOLD, false);
+
+    assert_true(chaos.frames > 100 * chaos.seeds);
+    assert_int_equal(chaos.lost, 0);
+}
+
+static void test_a_new_subscriber_gets_what_is_kept_whatever_the_network_does(void **state)
+{
+    (void)state;
+    struct chaos chaos = run_chaos(RT_RING_HOLD, true);
+
+    assert_true(chaos.frames > 100 * chaos.seeds);
+    assert_true(chaos.again > 5 * chaos.seeds);
+    assert_int_equal(chaos.lost, 0);
 }
 
 static void test_evicted_frames_are_reported_lost_and_no_others(void **state)
 {
     (void)state;
-    uint64_t frames = 0;
-    uint64_t lost = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        run_chaos(seed, RT_RING_EVICT, &frames, &lost);
-    }
-    print_message("%llu frames, %llu lost\n", (unsigned long long)frames, (unsigned long long)lost);
-    assert_true(frames > 100 * SEEDS);
-    assert_true(lost > 10 * SEEDS);
+    struct chaos chaos = run_chaos(RT_RING_EVICT, false);
+
+    assert_true(chaos.frames > 50 * chaos.seeds);
+    assert_true(chaos.lost > 5 * chaos.seeds);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_frame_comes_once_in_order_whatever_the_network_does),
+        cmocka_unit_test(test_a_new_subscriber_gets_what_is_kept_whatever_the_network_does),
         cmocka_unit_test(test_evicted_frames_are_reported_lost_and_no_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,8 +72,14 @@ static void pub_message(void *ctx, struct rt_stream *stream, struct rt_span mess
 static void pub_ack(void *ctx, struct rt_stream *stream, uint64_t seq, uint64_t tag)
 {
     struct world *w = ctx;
-    must(w, stream == w->stream && seq > w->acked && tag == seq * 3);
-    w->acked = seq;
+    must(w, stream == w->stream && tag == seq * 3);
+    must(w, seq > w->done || w->retain);
+    must(w, rt_stream_acked_seq(stream) == seq && rt_stream_acked_tag(stream) == tag);
+    w->done = seq;
+    w->acked = seq > w->acked ? seq : w->acked;
+    must(w, rt_stream_first_seq(stream) <= seq + 1);
+    must(w, w->retain || rt_stream_retained_bytes(stream) == 0);
+    must(w, seq < w->acked || rt_stream_retained_bytes(stream) <= KEEP_BYTES);
 }
 
 static void pub_silent(void *ctx, struct rt_stream *stream)
@@ -137,6 +143,10 @@ static void sub_frame(void *ctx, uint64_t seq, struct rt_span frame)
     must(w, sub->expected != 0 || !is_running(w, sub->epoch) || seq <= w->acked + 1 ||
                 seq <= w->evicted + 1);
     must(w, sub->expected == 0 || seq == sub->expected);
+    /* Nothing is dropped before the new one has acknowledged it. */
+    must(w, sub->expected != 0 || !w->retain || !is_running(w, sub->epoch) ||
+                seq == rt_stream_first_seq(w->stream));
+    w->again += is_running(w, sub->epoch) && seq <= w->acked ? 1 : 0;
     sub->expected = seq + 1;
     sub->frames++;
     w->frames++;
@@ -198,6 +208,7 @@ void world_pub_start(struct world *w)
 {
     w->pub_running = true;
     w->acked = 0;
+    w->done = 0;
     w->evicted = 0;
     link_tx_init(&w->tx, &(struct link_tx_config){ .log = w->log,
                                                    .ops = &net_tx_ops,
@@ -206,6 +217,8 @@ void world_pub_start(struct world *w)
                                                    .ctx = w,
                                                    .policy = w->policy,
                                                    .ring_bytes = RING_BYTES,
+                                                   .retain_bytes = w->retain ? KEEP_BYTES : 0,
+                                                   .retain_time = w->retain ? KEEP_TIME : 0,
                                                    .app_version = w->app_version,
                                                    .epoch = world_random(w) << 20 | 1,
                                                    .heartbeat = HEARTBEAT,

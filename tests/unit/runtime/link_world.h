@@ -2,7 +2,8 @@
  * simulated time: drops, delays, duplicates, reordering, partitions, full queues, restarts.
  *
  * What a link promises is checked in every callback: frames in order and each once, nothing skipped in
- * silence, messages without a hole within a session, memory within its bound. A failure names the
+ * silence, messages without a hole within a session, memory within its bound; with `retain` also that a new subscriber
+ * begins at the oldest frame that is kept. A failure names the
  * seed. One world per test; everything is decided by its seed.
  */
 #ifndef PGTIDE_TESTS_UNIT_RUNTIME_LINK_WORLD_H
@@ -20,6 +21,8 @@
 #define STEP        RT_MSEC
 #define HOLD_BYTES  16384
 #define RING_BYTES  32768
+#define KEEP_BYTES  8192
+#define KEEP_TIME   RT_SEC
 #define FRAME_BYTES 512 /* at most */
 #define SUB_QUEUE   16
 #define APP_VERSION 7
@@ -87,6 +90,7 @@ struct world {
     bool partitioned;
     bool ack; /* subscribers acknowledge what they get */
     enum rt_ring_policy policy;
+    bool retain; /* acknowledged frames are kept; before world_pub_start() */
     struct rt_log *log;
     struct packet packets[PACKETS_MAX];
     size_t packet_count;
@@ -98,7 +102,8 @@ struct world {
     struct rt_stream *stream;
     rt_usec tick_due;
     uint32_t app_version;
-    uint64_t acked;
+    uint64_t acked; /* by any subscriber */
+    uint64_t done;  /* by the one of now */
     uint64_t evicted;
     uint32_t tx_instance;
     uint32_t tx_sent;
@@ -108,6 +113,7 @@ struct world {
     unsigned hellos_resumed;
     unsigned silents;
     bool refuse_all;
+    uint64_t again;  /* frames that a subscriber before had acknowledged */
     uint64_t frames; /* of all subscribers and their lives */
     uint64_t lost;
     struct sub subs[SUBS];

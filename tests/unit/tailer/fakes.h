@@ -100,7 +100,9 @@ struct fake_sink {
     uint64_t sent[FAKE_SHARDS];
     uint64_t acked[FAKE_SHARDS];
     uint64_t tag[FAKE_SHARDS];
-    bool broken; /* a frame could not be decoded */
+    uint64_t acked_tag[FAKE_SHARDS];
+    uint64_t kept[FAKE_SHARDS]; /* acknowledged frames that are kept */
+    bool broken;                /* a frame could not be decoded */
 };
 
 static inline void fake_say_tuple(struct rt_buf *out, struct wire_tuple tuple, bool *broken)
@@ -260,11 +262,26 @@ static inline uint64_t fake_acked_seq(void *ctx, uint32_t shard)
     return sink->acked[shard];
 }
 
+static inline uint64_t fake_acked_tag(void *ctx, uint32_t shard)
+{
+    const struct fake_sink *sink = ctx;
+    return sink->acked_tag[shard];
+}
+
+static inline uint64_t fake_first_seq(void *ctx, uint32_t shard)
+{
+    const struct fake_sink *sink = ctx;
+    return sink->acked[shard] + 1 - sink->kept[shard];
+}
+
 static inline struct publish_sink fake_sink_of(struct fake_sink *sink)
 {
-    return (struct publish_sink){
-        .send = fake_send, .last_seq = fake_last_seq, .acked_seq = fake_acked_seq, .ctx = sink
-    };
+    return (struct publish_sink){ .send = fake_send,
+                                  .last_seq = fake_last_seq,
+                                  .acked_seq = fake_acked_seq,
+                                  .acked_tag = fake_acked_tag,
+                                  .first_seq = fake_first_seq,
+                                  .ctx = sink };
 }
 
 /* What a shard was sent since the last call; valid until the next one. */
@@ -277,10 +294,10 @@ static inline const char *fake_sent(struct fake_sink *sink, uint32_t shard)
     return text;
 }
 
-static inline void fake_ack(struct fake_sink *sink, struct publish *publish, uint32_t shard)
+static inline void fake_ack(struct fake_sink *sink, uint32_t shard)
 {
     sink->acked[shard] = sink->sent[shard];
-    publish_acked(publish, shard, sink->sent[shard], sink->tag[shard]);
+    sink->acked_tag[shard] = sink->tag[shard];
 }
 
 static inline void fake_sink_fini(struct fake_sink *sink)

@@ -182,7 +182,7 @@ static void test_progress_is_not_repeated_while_the_last_one_is_not_acknowledged
     publish_position(f->publish, 200, 0);
     publish_tick(f->publish, f->now + 10 * RT_SEC);
     assert_string_equal(sent(f, 0), "");
-    fake_ack(&f->sink, f->publish, 0);
+    fake_ack(&f->sink, 0);
     publish_tick(f->publish, f->now + 10 * RT_SEC);
     assert_string_equal(sent(f, 0), "[ P200 ]");
 }
@@ -194,7 +194,7 @@ static void test_progress_comes_now_and_then_when_nothing_moves(void **state)
     publish_position(f->publish, 100, 0);
     publish_tick(f->publish, f->now);
     sent(f, 0);
-    fake_ack(&f->sink, f->publish, 0);
+    fake_ack(&f->sink, 0);
     publish_tick(f->publish, f->now + PUBLISH_PROGRESS_IDLE - 1);
     assert_string_equal(sent(f, 0), "");
     publish_tick(f->publish, f->now + PUBLISH_PROGRESS_IDLE);
@@ -241,7 +241,7 @@ static void test_nothing_is_confirmable_that_a_shard_has_not_acknowledged(void *
     assert_int_equal(publish_confirmable(f->publish), 50); /* still in the batch */
     publish_turn_end(f->publish, f->now);
     assert_int_equal(publish_confirmable(f->publish), 50);
-    fake_ack(&f->sink, f->publish, 0);
+    fake_ack(&f->sink, 0);
     assert_int_equal(publish_confirmable(f->publish), 105);
 }
 
@@ -252,9 +252,32 @@ static void test_a_shard_that_never_connected_holds_its_transactions_back(void *
     transaction(f, 100, 1);
     transaction(f, 200, 0);
     publish_turn_end(f->publish, f->now);
-    fake_ack(&f->sink, f->publish, 0);
+    fake_ack(&f->sink, 0);
 
     assert_int_equal(publish_confirmable(f->publish), 0);
+}
+
+static void test_a_new_process_of_a_shard_holds_back_what_it_does_not_have_yet(void **state)
+{
+    struct fixture *f = *state;
+    transaction(f, 100, 0);
+    publish_turn_end(f->publish, f->now);
+    transaction(f, 200, 0);
+    publish_turn_end(f->publish, f->now);
+    f->sink.acked[0] = 1;
+    f->sink.acked_tag[0] = 105;
+
+    assert_int_equal(publish_confirmable(f->publish), 105);
+    fake_ack(&f->sink, 0);
+    f->sink.kept[0] = 2;
+    assert_int_equal(publish_fences(f->publish)[0].first_seq, 1);
+    assert_int_equal(publish_confirmable(f->publish), 205);
+    transaction(f, 300, 0);
+    publish_turn_end(f->publish, f->now);
+    fake_ack(&f->sink, 0);
+    f->sink.acked[0] = 2;
+    f->sink.acked_tag[0] = 205;
+    assert_int_equal(publish_confirmable(f->publish), 205);
 }
 
 static void test_a_gap_starts_positions_over(void **state)
@@ -270,10 +293,11 @@ static void test_a_gap_starts_positions_over(void **state)
     assert_string_equal(sent(f, 1), "[ G9 ]");
 
     /* An acknowledgement of a frame of the old epoch says nothing about the new one. */
-    publish_acked(f->publish, 0, 1, 1005);
+    f->sink.acked[0] = 1;
+    f->sink.acked_tag[0] = 1005;
     assert_int_equal(publish_confirmable(f->publish), 0);
-    fake_ack(&f->sink, f->publish, 0);
-    fake_ack(&f->sink, f->publish, 1);
+    fake_ack(&f->sink, 0);
+    fake_ack(&f->sink, 1);
     assert_int_equal(publish_confirmable(f->publish), 10);
 }
 
@@ -306,6 +330,7 @@ int main(void)
         TEST(test_a_fresh_subscriber_is_told_the_table_again),
         TEST(test_nothing_is_confirmable_that_a_shard_has_not_acknowledged),
         TEST(test_a_shard_that_never_connected_holds_its_transactions_back),
+        TEST(test_a_new_process_of_a_shard_holds_back_what_it_does_not_have_yet),
         TEST(test_a_gap_starts_positions_over),
         TEST(test_truncate_goes_to_each_shard_with_its_tables),
     };

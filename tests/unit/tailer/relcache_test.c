@@ -136,20 +136,20 @@ static void test_the_same_description_in_the_same_transaction_is_not_told_again(
     assert_int_equal(use(f, 2)->rel, 1);
 }
 
-static void test_a_replaced_generation_is_found_until_its_shard_has_acknowledged(void **state)
+static void test_a_replaced_generation_is_found_while_a_frame_that_names_it_is_kept(void **state)
 {
     struct fixture *f = *state;
-    struct relcache_fence fence = { .next_seq = 10, .acked_seq = 8 };
+    struct relcache_fence fence = { .next_seq = 10, .first_seq = 9 };
 
     describe(f, 1, "users", 'd', "Ab");
     use(f, 1);
     describe(f, 2, "users", 'd', "Abc");
     use(f, 2);
     relcache_purge(f->cache, &fence);
-    fence = (struct relcache_fence){ .next_seq = 20, .acked_seq = 9 };
+    fence = (struct relcache_fence){ .next_seq = 20, .first_seq = 10 };
     relcache_purge(f->cache, &fence);
     assert_non_null(relcache_find(f->cache, 1));
-    fence.acked_seq = 10;
+    fence.first_seq = 11;
     relcache_purge(f->cache, &fence);
 
     assert_null(relcache_find(f->cache, 1));
@@ -204,7 +204,7 @@ int main(void)
         TEST(test_a_description_that_is_never_used_asks_nothing),
         TEST(test_a_change_of_the_primary_key_alone_makes_a_generation),
         TEST(test_the_same_description_in_the_same_transaction_is_not_told_again),
-        TEST(test_a_replaced_generation_is_found_until_its_shard_has_acknowledged),
+        TEST(test_a_replaced_generation_is_found_while_a_frame_that_names_it_is_kept),
         TEST(test_after_a_restart_tables_must_be_described_again),
         TEST(test_names_longer_than_postgresql_allows_are_refused),
         TEST(test_a_doubted_table_is_looked_up_again),
