@@ -8,7 +8,8 @@
  *   - any other shard is done up to the tag of its last acknowledged frame. A frame's tag is the end of the last
  *     transaction that is complete with that frame, so part of a transaction never counts.
  *
- * The result never goes backwards: PostgreSQL forgets, it does not take back. Pure.
+ * Nor is anything confirmed that the window still holds (tailer/window.h). The result never goes backwards: PostgreSQL
+ * forgets, it does not take back. Pure.
  */
 #ifndef PGTIDE_TAILER_FEEDBACK_H
 #define PGTIDE_TAILER_FEEDBACK_H
@@ -23,8 +24,8 @@ struct feedback_shard {
 };
 
 /* `published`: end of the last complete transaction or progress that all shards were given.
- * `before`: the last result, 0 at first. */
+ * `window`: where the window begins. `before`: the last result, 0 at first. */
 uint64_t feedback_flushed(const struct feedback_shard *shards, size_t count, uint64_t published,
-                          uint64_t before);
+                          uint64_t window, uint64_t before);
 
 #endif

@@ -49,6 +49,14 @@ static void init_gauges(struct instruments *out, struct rt_metrics *metrics)
     out->safe_bytes = gauge(metrics, "pgtide_tailer_safe_wal_bytes",
                             "WAL that may still be written before the slot may be invalidated; "
                             "-1: no limit (max_slot_wal_keep_size)");
+    out->window_start = gauge(metrics, "pgtide_tailer_window_start_lsn",
+                              "WAL position at which the window begins: what comes after it can be "
+                              "had again");
+    out->window_bytes = gauge(metrics, "pgtide_tailer_window_bytes", "WAL in the window");
+    out->window_limit = gauge(metrics, "pgtide_tailer_window_limit_bytes",
+                              "Most WAL that the window may hold now: window.bytes, or less while "
+                              "PostgreSQL has little room for the slot");
+    out->window_seconds = gauge(metrics, "pgtide_tailer_window_seconds", "Age of its start");
     out->paused_seconds = gauge(metrics, "pgtide_tailer_paused_seconds",
                                 "Time during which reading rested since a shard was behind");
     out->frame_bytes =

@@ -27,6 +27,10 @@ struct instruments {
     struct rt_gauge *lag_bytes;
     struct rt_gauge *retained_bytes;
     struct rt_gauge *safe_bytes;
+    struct rt_gauge *window_start;
+    struct rt_gauge *window_bytes;
+    struct rt_gauge *window_limit;
+    struct rt_gauge *window_seconds;
     struct rt_gauge *paused_seconds;
     struct rt_gauge *frame_bytes;
     struct rt_gauge *relations;

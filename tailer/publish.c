@@ -312,7 +312,7 @@ uint64_t publish_position_now(const struct publish *publish)
     return publish->position;
 }
 
-uint64_t publish_confirmable(struct publish *publish)
+uint64_t publish_confirmable(struct publish *publish, uint64_t window)
 {
     for (uint32_t i = 0; i < publish->shards; i++) {
         const struct batch *batch = &publish->batches[i];
@@ -325,7 +325,7 @@ uint64_t publish_confirmable(struct publish *publish)
         };
     }
     publish->confirmable = feedback_flushed(publish->feedback, publish->shards, publish->position,
-                                            publish->confirmable);
+                                            window, publish->confirmable);
     return publish->confirmable;
 }
 

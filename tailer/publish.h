@@ -28,7 +28,7 @@
 #include "tailer/relcache.h"
 
 #define PUBLISH_FRAME_BYTES    ((size_t)64 * 1024)
-#define PUBLISH_PROGRESS_QUICK (100 * RT_MSEC)
+#define PUBLISH_PROGRESS_QUICK (20 * RT_MSEC)
 #define PUBLISH_PROGRESS_IDLE  RT_SEC
 /* A batch that is held back by an open transaction behind it is sent after this time. */
 #define PUBLISH_BATCH_AGE (5 * RT_MSEC)
@@ -76,8 +76,8 @@ void publish_tick(struct publish *publish, rt_usec now);
 void publish_fresh(struct publish *publish, uint32_t shard);
 
 uint64_t publish_position_now(const struct publish *publish);
-/* What may be confirmed; see tailer/feedback.h. */
-uint64_t publish_confirmable(struct publish *publish);
+/* What may be confirmed while the window begins at `window`; see tailer/feedback.h. */
+uint64_t publish_confirmable(struct publish *publish, uint64_t window);
 uint64_t publish_bytes(const struct publish *publish); /* of all frames so far */
 /* One per shard, valid until the next call. */
 const struct relcache_fence *publish_fences(struct publish *publish);

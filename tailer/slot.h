@@ -8,6 +8,9 @@
  * hold a message (it comes again after slot_retry()) and pause reading. Confirmations go to the server
  * every SLOT_STATUS_PERIOD and whenever it asks, reading or not, so that its wal_sender_timeout never strikes.
  *
+ * A server that shuts down waits until everything it sent is confirmed, which this slot never is (tailer/window.h). It is told
+ * from its questions, which come as fast as they are answered, and the connection is given up; the slot keeps its place.
+ *
  * Reading is bounded per turn of the loop (SLOT_TURN_BYTES); nothing is copied: a message is valid during the call.
  */
 #ifndef PGTIDE_TAILER_SLOT_H
@@ -23,7 +26,7 @@
 #include "tailer/slot_fsm.h"
 
 #define SLOT_STATUS_PERIOD  RT_SEC
-#define SLOT_STANDBY_PERIOD RT_SEC
+#define SLOT_STANDBY_PERIOD (250 * RT_MSEC)
 #define SLOT_TURN_BYTES     ((size_t)512 * 1024)
 
 struct rt_counter;

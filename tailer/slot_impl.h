@@ -37,6 +37,7 @@ struct slot {
     uint64_t confirmed;
     char *held; /* a message that on_message() wants again; PQfreemem() */
     rt_usec window_since;
+    rt_usec asked_since; /* the first of a row of questions for a status */
 
     enum slot_state state;
     enum slot_event next;
@@ -45,6 +46,7 @@ struct slot {
     int last_pid; /* of the walsender we had last */
     uint32_t timeline;
     uint32_t window_messages;
+    uint32_t asked; /* questions in that row */
 
     bool pending; /* `next` waits to be taken: an entry action caused it */
     bool stepping;

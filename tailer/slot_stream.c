@@ -18,6 +18,11 @@
 #define SLOT_BUSY_WINDOW   (10 * RT_MSEC)
 #define SLOT_REST          RT_MSEC
 
+/* So many questions for a status within this time: the server is shutting down. It asks otherwise only after half of its
+ * wal_sender_timeout without a word from us, and we speak every second. */
+#define SLOT_ASKED      8u
+#define SLOT_ASKED_TIME (200 * RT_MSEC)
+
 static bool streaming(const struct slot *slot)
 {
     return slot->state == SLOT_STREAMING && !slot->pending;
@@ -68,6 +73,23 @@ static bool give(struct slot *slot, struct rt_span message)
     }
 }
 
+static void answer(struct slot *slot)
+{
+    rt_usec now = rt_now();
+
+    if (now - slot->asked_since > SLOT_ASKED_TIME) {
+        slot->asked_since = now;
+        slot->asked = 0;
+    }
+    slot->asked++;
+    if (slot->asked >= SLOT_ASKED) {
+        slot->asked = 0;
+        slot_lose(slot, "PostgreSQL is shutting down", NULL);
+    } else {
+        slot_stream_send_status(slot);
+    }
+}
+
 static bool take(struct slot *slot, const char *data, int len)
 {
     /* libpq hands out bytes as char; they are the same bytes. */
@@ -89,7 +111,7 @@ static bool take(struct slot *slot, const char *data, int len)
         slot->received = reached;
     }
     if (message.reply_now && streaming(slot)) {
-        slot_stream_send_status(slot);
+        answer(slot);
     }
     return true;
 }
@@ -218,6 +240,7 @@ static void on_status_due(void *ctx)
 void slot_stream_start(struct slot *slot)
 {
     slot->received = 0;
+    slot->asked = 0;
     slot->resting = false;
     slot->busy = false;
     if (slot->again == NULL) {

@@ -34,10 +34,33 @@ static void on_tick(void *ctx)
     struct tailer *tailer = ctx;
 
     if (tailer->term != NULL) {
-        publish_tick(tailer->term->publish, rt_now());
+        rt_usec now = rt_now();
+        publish_tick(tailer->term->publish, now);
+        window_reach(&tailer->term->window, publish_position_now(tailer->term->publish), now);
         relcache_purge(tailer->term->relcache, publish_fences(tailer->term->publish));
     }
     tailer_report_shards(tailer);
+}
+
+/* The window is the first thing to give up when PostgreSQL gets short of room for the slot. */
+static void fit_window(struct tailer *tailer, bool endangered)
+{
+    const struct setup_sample *sample = &tailer->last_sample;
+    struct window *window = &tailer->term->window;
+    uint64_t wanted = (uint64_t)tailer->process->config->window_bytes;
+    uint64_t bytes =
+        endangered ? 0 : window_affordable(wanted, sample->retained, sample->safe_bytes);
+    bool was_whole = window->bytes == wanted;
+
+    window_limit(window, bytes);
+    if (was_whole && bytes < wanted) {
+        rt_log_warn(
+            tailer->process->log, "window.shortened", RT_U("bytes", bytes), RT_U("wanted", wanted),
+            RT_I("safe_wal_size", sample->safe_bytes),
+            RT_S("advice", "max_slot_wal_keep_size should be more than twice window.bytes"));
+    } else if (!was_whole && bytes == wanted) {
+        rt_log_info(tailer->process->log, "window.whole", RT_U("bytes", bytes));
+    }
 }
 
 static void on_sample(void *ctx)
@@ -50,6 +73,7 @@ static void on_sample(void *ctx)
         return;
     }
     bool worse = strcmp(now->wal_status, "unreserved") == 0 || strcmp(now->wal_status, "lost") == 0;
+    fit_window(tailer, worse);
     if (worse && strcmp(now->wal_status, before.wal_status) != 0) {
         rt_log_error(tailer->process->log, "slot.endangered", RT_S("wal_status", now->wal_status),
                      RT_S("advice", "PostgreSQL is about to throw away WAL that is still needed: "
@@ -80,6 +104,11 @@ static void on_render(void *ctx)
     }
     struct relcache_stats stats = relcache_stats(tailer->term->relcache);
     uint64_t published = publish_position_now(tailer->term->publish);
+    const struct window *window = &tailer->term->window;
+    rt_gauge_set(metrics->window_start, (double)window->start);
+    rt_gauge_set(metrics->window_bytes, difference(window->position, window->start));
+    rt_gauge_set(metrics->window_limit, (double)window->bytes);
+    rt_gauge_set(metrics->window_seconds, (double)window_age(window, rt_now()) / (double)RT_SEC);
     rt_gauge_set(metrics->published_lsn, (double)published);
     rt_gauge_set(metrics->lag_bytes, difference(sample->server_lsn, published));
     rt_gauge_set(metrics->frame_bytes, (double)publish_bytes(tailer->term->publish));

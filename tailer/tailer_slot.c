@@ -112,6 +112,8 @@ static void declare_gap(struct tailer *tailer, struct wire_position from,
     rt_counter_add(tailer->metrics.gaps, 1);
     publish_gap(tailer->term->publish, &gap);
     consume_forget(tailer->term->consume);
+    window_init(&tailer->term->window, tailer->term->window.time, tailer->term->window.bytes,
+                session->start_lsn, rt_now());
     tailer->term->epoch = session->epoch;
 }
 
@@ -235,8 +237,10 @@ static uint64_t resume_lsn(void *ctx)
 
 static uint64_t confirmable(void *ctx)
 {
-    struct tailer *tailer = ctx;
-    return publish_confirmable(tailer->term->publish);
+    const struct tailer *tailer = ctx;
+    const struct term *term = tailer->term;
+
+    return publish_confirmable(term->publish, term->window.start);
 }
 
 const struct slot_events tailer_slot_events = {

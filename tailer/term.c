@@ -100,6 +100,8 @@ struct term *term_new(const struct term_config *config)
         .max_value = (uint32_t)options->database_max_value,
     });
     publish_position(term->publish, config->start_lsn, rt_wall_now());
+    window_init(&term->window, options->window_time, (uint64_t)options->window_bytes,
+                config->start_lsn, rt_now());
     return term;
 }
 

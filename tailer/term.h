@@ -10,6 +10,7 @@
 #include "tailer/links.h"
 #include "tailer/publish.h"
 #include "tailer/relcache.h"
+#include "tailer/window.h"
 
 struct catalog;
 struct instruments;
@@ -33,6 +34,7 @@ struct term {
     struct relcache *relcache;
     struct publish *publish;
     struct consume *consume;
+    struct window window;
     uint64_t epoch; /* of what is published now */
 };
 

@@ -82,7 +82,7 @@ static void finish(struct run *run)
     publish_turn_end(run->publish, 1);
     publish_turn_end(run->publish, RT_SEC);
     publish_tick(run->publish, 2 * RT_SEC);
-    (void)publish_confirmable(run->publish);
+    (void)publish_confirmable(run->publish, UINT64_MAX);
     if (run->sink.broken) {
         abort();
     }

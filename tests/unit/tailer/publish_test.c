@@ -236,13 +236,13 @@ static void test_nothing_is_confirmable_that_a_shard_has_not_acknowledged(void *
     struct fixture *f = *state;
 
     publish_position(f->publish, 50, 0);
-    assert_int_equal(publish_confirmable(f->publish), 50);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 50);
     transaction(f, 100, 0);
-    assert_int_equal(publish_confirmable(f->publish), 50); /* still in the batch */
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 50); /* still in the batch */
     publish_turn_end(f->publish, f->now);
-    assert_int_equal(publish_confirmable(f->publish), 50);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 50);
     fake_ack(&f->sink, 0);
-    assert_int_equal(publish_confirmable(f->publish), 105);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 105);
 }
 
 static void test_a_shard_that_never_connected_holds_its_transactions_back(void **state)
@@ -254,7 +254,7 @@ static void test_a_shard_that_never_connected_holds_its_transactions_back(void *
     publish_turn_end(f->publish, f->now);
     fake_ack(&f->sink, 0);
 
-    assert_int_equal(publish_confirmable(f->publish), 0);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 0);
 }
 
 static void test_a_new_process_of_a_shard_holds_back_what_it_does_not_have_yet(void **state)
@@ -267,17 +267,17 @@ static void test_a_new_process_of_a_shard_holds_back_what_it_does_not_have_yet(v
     f->sink.acked[0] = 1;
     f->sink.acked_tag[0] = 105;
 
-    assert_int_equal(publish_confirmable(f->publish), 105);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 105);
     fake_ack(&f->sink, 0);
     f->sink.kept[0] = 2;
     assert_int_equal(publish_fences(f->publish)[0].first_seq, 1);
-    assert_int_equal(publish_confirmable(f->publish), 205);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 205);
     transaction(f, 300, 0);
     publish_turn_end(f->publish, f->now);
     fake_ack(&f->sink, 0);
     f->sink.acked[0] = 2;
     f->sink.acked_tag[0] = 205;
-    assert_int_equal(publish_confirmable(f->publish), 205);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 205);
 }
 
 static void test_a_gap_starts_positions_over(void **state)
@@ -295,10 +295,10 @@ static void test_a_gap_starts_positions_over(void **state)
     /* An acknowledgement of a frame of the old epoch says nothing about the new one. */
     f->sink.acked[0] = 1;
     f->sink.acked_tag[0] = 1005;
-    assert_int_equal(publish_confirmable(f->publish), 0);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 0);
     fake_ack(&f->sink, 0);
     fake_ack(&f->sink, 1);
-    assert_int_equal(publish_confirmable(f->publish), 10);
+    assert_int_equal(publish_confirmable(f->publish, UINT64_MAX), 10);
 }
 
 static void test_truncate_goes_to_each_shard_with_its_tables(void **state)
