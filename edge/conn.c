@@ -283,12 +283,20 @@ static void plan(struct edge_conn *conn, rt_usec delay, unsigned code, const cha
 
 /* --- exports --- */
 
+/* The first after half an interval to a whole one, so that clients that came together part. */
+static void plan_heartbeat(struct edge_conn *conn, rt_usec now)
+{
+    rt_usec interval = conn->carrier->config->realtime_heartbeat_interval;
+    uint64_t part = conn->id * 0x9e3779b97f4a7c15U >> 44;
+
+    conn->heartbeat = now + interval / 2 + interval / 2 * (rt_usec)part / (1 << 20);
+}
+
 struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
                                 const struct edge_dialect *dialect, struct rt_gauge *gauge)
 {
     struct edge_conn *conn = rt_alloc(sizeof(*conn));
     rt_usec now = rt_now();
-    rt_usec interval = carrier->config->realtime_heartbeat_interval;
 
     *conn = (struct edge_conn){
         .carrier = carrier,
@@ -301,9 +309,7 @@ struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
         .decoder = { .max_message = (uint32_t)carrier->config->realtime_max_message,
                      .first_buffer = (uint32_t)carrier->config->realtime_read_buffer_size },
     };
-    /* The first after half an interval to a whole one, so that clients that came together part. */
-    uint64_t part = conn->id * 0x9e3779b97f4a7c15U >> 44;
-    conn->heartbeat = now + interval / 2 + interval / 2 * (rt_usec)part / (1 << 20);
+    plan_heartbeat(conn, now);
     conn->io = rt_io_new(carrier->loop, fd, on_io, conn);
     list_append(&carrier->conns, &conn->all);
     carrier->conn_count++;
@@ -324,6 +330,18 @@ void edge_conn_plan_close(struct edge_conn *conn, rt_usec delay, unsigned code, 
 {
     if (conn->state == CONN_OPEN) {
         plan(conn, delay, code, reason);
+    }
+}
+
+void edge_conn_reload(struct edge_conn *conn)
+{
+    const struct rt_config *config = conn->carrier->config;
+
+    conn->decoder.max_message = (uint32_t)config->realtime_max_message;
+    conn->decoder.first_buffer = (uint32_t)config->realtime_read_buffer_size;
+    if (conn->state <= CONN_LEAVING) {
+        plan_heartbeat(conn, rt_now());
+        arm(conn);
     }
 }
 

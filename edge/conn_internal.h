@@ -18,6 +18,8 @@ void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err er
 void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len);
 /* Closes at a later time, but goes on normally until then. `reason` is static. */
 void edge_conn_plan_close(struct edge_conn *conn, rt_usec delay, unsigned code, const char *reason);
+/* The configuration has changed: what is copied or armed per connection is renewed. */
+void edge_conn_reload(struct edge_conn *conn);
 /* Ends a connection at once, without a close frame; on_close is called from here. */
 void edge_conn_abort(struct edge_conn *conn);
 /* The connection of a node of carrier->conns. */

@@ -98,6 +98,13 @@ static void edge_drain(void *tier)
     edge_server_drain(edge->server, edge->process->config->drain_timeout / 2, on_drained, edge);
 }
 
+static void edge_reload(void *tier)
+{
+    struct edge *edge = tier;
+
+    edge_server_reload(edge->server);
+}
+
 const struct rt_tier edge_tier = {
     .name = "edge",
     .summary = "Serves WebSocket clients: verifies their tokens, subscribes them at the shards, "
@@ -106,5 +113,6 @@ const struct rt_tier edge_tier = {
     .admin_listen = admin_listen,
     .start = edge_start,
     .drain = edge_drain,
+    .reload = edge_reload,
     .stop = edge_stop,
 };

@@ -354,6 +354,15 @@ void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(
     check_drained(server);
 }
 
+void edge_server_reload(struct edge_server *server)
+{
+    struct list_node *head = &server->carrier.conns;
+
+    for (struct list_node *node = head->next; node != head; node = node->next) {
+        edge_conn_reload(edge_conn_of(node));
+    }
+}
+
 void edge_server_free(struct edge_server *server)
 {
     if (server == NULL) {

@@ -29,6 +29,8 @@ struct edge_server *edge_server_new(const struct edge_server_config *config);
 /* No new clients; existing ones are closed with 1001 "server is shutting down", spread over `spread`; then done(ctx). */
 void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(void *ctx),
                        void *ctx);
+/* The configuration has changed; O(connections). */
+void edge_server_reload(struct edge_server *server);
 void edge_server_free(struct edge_server *server);
 size_t edge_server_connections(const struct edge_server *server);
 

@@ -43,8 +43,8 @@ struct token_verifier {
     unsigned char *key;
     size_t key_len;
     bool accepted[KNOWN_COUNT];
-    rt_usec leeway;
-    char *roles; /* ",anon,authenticated," */
+    const struct rt_config *config; /* auth.leeway may change at any time */
+    char *roles;                    /* ",anon,authenticated," */
     char anon_role[ROLE_SIZE];
     char default_role[ROLE_SIZE];
 };
@@ -227,10 +227,10 @@ static enum token_err take_claims(const struct token_verifier *verifier, const j
         (role != NULL && !json_is_string(role))) {
         return TOKEN_CLAIMS;
     }
-    if (exp >= 0 && exp * RT_SEC + verifier->leeway <= now) {
+    if (exp >= 0 && exp * RT_SEC + verifier->config->auth_leeway <= now) {
         return TOKEN_EXPIRED;
     }
-    if (nbf >= 0 && nbf * RT_SEC - verifier->leeway > now) {
+    if (nbf >= 0 && nbf * RT_SEC - verifier->config->auth_leeway > now) {
         return TOKEN_NOT_YET;
     }
     const char *name = role != NULL ? json_string_value(role) : "";
@@ -238,7 +238,7 @@ static enum token_err take_claims(const struct token_verifier *verifier, const j
                        : in_roles(verifier, name) ? name
                                                   : verifier->default_role;
     (void)snprintf(out->role, sizeof(out->role), "%s", used);
-    out->expires = exp >= 0 ? exp * RT_SEC + verifier->leeway : 0;
+    out->expires = exp >= 0 ? exp * RT_SEC + verifier->config->auth_leeway : 0;
     return TOKEN_OK;
 }
 
@@ -360,7 +360,7 @@ struct token_verifier *token_verifier_new(const struct rt_config *config, struct
 {
     struct token_verifier *verifier = rt_alloc(sizeof(*verifier));
 
-    verifier->leeway = config->auth_leeway;
+    verifier->config = config;
     verifier->roles = comma_list(config->auth_roles);
     if (!set_key(verifier, config->auth_jwt_key, log) ||
         !accept_algorithms(verifier, config->auth_algorithms, log) ||

@@ -41,7 +41,7 @@ const char *token_err_text(
     enum token_err err); /* for logs and metrics; clients get "Invalid or expired token" */
 
 /* NULL after logging a configuration that cannot work (key shorter than 32 bytes, unknown algorithm). Without a key every token
- * is refused (TOKEN_NO_KEY) and a warning is logged. */
+ * is refused (TOKEN_NO_KEY) and a warning is logged. `config` outlives it: auth.leeway is looked up there. */
 struct token_verifier *token_verifier_new(const struct rt_config *config, struct rt_log *log);
 void token_verifier_free(struct token_verifier *verifier);
 /* `now` is wall time. On success *out is filled and must be released with identity_fini(). */

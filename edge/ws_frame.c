@@ -128,7 +128,7 @@ static const struct ws_fault *check_length(struct ws_under_way *now, uint32_t ma
     if ((form == LENGTH_16 && length < LENGTH_16) || (form == LENGTH_64 && length <= UINT16_MAX)) {
         return &fault_length;
     }
-    if (!is_control(now) && length > max_message - now->message.len) {
+    if (!is_control(now) && length + now->message.len > max_message) {
         return &fault_too_big;
     }
     now->left = length;

@@ -12,9 +12,10 @@
 enum { FILE_MAX = 1048576 };
 
 const struct rt_option rt_options[] = {
-#define RT_OPTION(kind_, field_, path_, def_, min_, max_, env_, secret_, help_)                    \
+#define RT_OPTION(kind_, field_, path_, def_, min_, max_, env_, secret_, change_, help_)           \
     { .kind = RT_OPTION_##kind_,                                                                   \
       .secret = (secret_),                                                                         \
+      .change = RT_CHANGE_##change_,                                                               \
       .path = (path_),                                                                             \
       .offset = offsetof(struct rt_config, field_),                                                \
       .def = (def_),                                                                               \
@@ -136,6 +137,10 @@ void rt_config_free(struct rt_config *config)
             free(*(rt_config_text *)(void *)((char *)config + rt_options[i].offset));
         }
     }
+    for (size_t i = 0; i < config->retired_count; i++) {
+        free(config->retired[i]);
+    }
+    free(config->retired);
     free(config);
 }
 

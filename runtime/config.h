@@ -13,6 +13,9 @@
  * Durations: 500ms, 30s, 2m, 1h, 2d, 1m30s, 0. Sizes: 4096, 64KiB, 1MiB, 1GiB. An unknown key, a wrong type or a
  * value out of range is refused, naming file and line (or the variable), the key, and what is allowed; with a near
  * miss the nearest key is suggested.
+ *
+ * One thread. A running process reads the sources again at SIGHUP (runtime/process.h): values change between two
+ * turns of its loop, never within one.
  */
 #ifndef PGTIDE_RUNTIME_CONFIG_H
 #define PGTIDE_RUNTIME_CONFIG_H
@@ -33,15 +36,29 @@ typedef int64_t rt_config_size; /* bytes */
 typedef rt_usec rt_config_time; /* microseconds */
 
 struct rt_config {
-#define RT_OPTION(kind, field, path, def, min, max, env, secret, help) rt_config_##kind field;
+#define RT_OPTION(kind, field, path, def, min, max, env, secret, change, help)                     \
+    rt_config_##kind field;
 #include "runtime/options.def"
 #undef RT_OPTION
+    rt_config_text
+        *retired; /* texts that reloads have replaced; somebody may still point at them */
+    size_t retired_count;
 };
 
 /* Reads the file (NULL: the one that PGTIDE_CONFIG names, or none), the environment and `sets` (NULL-terminated "path=value" texts, or NULL).
  * NULL on failure, with every problem found appended to `errors`, one line each. */
 struct rt_config *rt_config_load(const char *file, const char *const *sets, struct rt_buf *errors);
 void rt_config_free(struct rt_config *config);
+
+/* Reads everything again and changes `live` in place, for the options that may change at run time. Lists of paths
+ * say what was done. False: something is wrong (see `errors`), and nothing has changed. A text that is replaced stays
+ * valid until `live` is freed; after 256 of them (no honest use gets there) texts need a restart too. */
+struct rt_config_changes {
+    struct rt_buf reloaded;      /* "log.level,auth.leeway": in force now */
+    struct rt_buf needs_restart; /* differ from what is in force, and stay as they were */
+};
+bool rt_config_reload(struct rt_config *live, const char *file, const char *const *sets,
+                      struct rt_config_changes *changes, struct rt_buf *errors);
 /* All options in force as YAML; secrets as "********". */
 void rt_config_print(const struct rt_config *config, struct rt_buf *out);
 /* The options as a table for --help, or as Markdown for docs/configuration.md. */

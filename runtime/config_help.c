@@ -102,7 +102,7 @@ void rt_config_help(struct rt_buf *out)
             rt_buf_puts(out, "; ");
             put_range(option, out);
         }
-        rt_buf_putc(out, '\n');
+        rt_buf_puts(out, option->change == RT_CHANGE_reload ? "; SIGHUP\n" : "\n");
         free(variable);
     }
 }
@@ -131,7 +131,7 @@ static void put_row(const struct rt_option *option, struct rt_buf *out)
     if (option->env != NULL) {
         rt_buf_printf(out, ", `%s`", option->env);
     }
-    rt_buf_puts(out, " | ");
+    rt_buf_printf(out, " | %s | ", option->change == RT_CHANGE_reload ? "SIGHUP" : "restart");
     put_cell(out, option->help);
     rt_buf_puts(out, " |\n");
     free(variable);
@@ -149,8 +149,8 @@ void rt_config_markdown(struct rt_buf *out)
         } else {
             rt_buf_puts(out, "## Without a group\n\n");
         }
-        rt_buf_puts(out, "| Key | Kind | Default | Allowed | Environment | Meaning |\n"
-                         "|---|---|---|---|---|---|\n");
+        rt_buf_puts(out, "| Key | Kind | Default | Allowed | Environment | Changed by | Meaning |\n"
+                         "|---|---|---|---|---|---|---|\n");
         for (size_t i = first; i < rt_option_count(); i++) {
             if (same_group(&rt_options[i], &rt_options[first])) {
                 put_row(&rt_options[i], out);

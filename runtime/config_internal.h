@@ -4,6 +4,7 @@
  *   config_source.c  one value arriving from somewhere: --set, an environment variable, a file's content
  *   config_file.c    the YAML file
  *   config_check.c   rules between options
+ *   config_reload.c  the same sources once more, into a configuration in force
  *   config_help.c    --help, --print-config, docs/configuration.md
  *   config.c         precedence, and the struct
  *
@@ -29,10 +30,14 @@ enum rt_option_kind {
     RT_OPTION_time
 };
 
+/* What a changed value needs: SIGHUP, or another process. */
+enum rt_option_change { RT_CHANGE_restart, RT_CHANGE_reload };
+
 /* One line of options.def. */
 struct rt_option {
     enum rt_option_kind kind;
     bool secret;
+    enum rt_option_change change;
     const char *path;
     size_t offset; /* of its field in struct rt_config */
     const char *def;
@@ -113,5 +118,8 @@ struct rt_config_inputs {
     const char *const *sets;
 };
 struct rt_config *rt_config_build(const struct rt_config_inputs *inputs, struct rt_buf *errors);
+/* All of rt_config_reload() but reading `fresh`, which is used up. */
+bool rt_config_apply(struct rt_config *live, struct rt_config *fresh,
+                     struct rt_config_changes *changes, struct rt_buf *errors);
 
 #endif

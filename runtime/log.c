@@ -114,6 +114,11 @@ void rt_log_set_level(struct rt_log *log, enum rt_log_level level)
     log->level = level;
 }
 
+void rt_log_set_format(struct rt_log *log, enum rt_log_format format)
+{
+    log->format = format;
+}
+
 void rt_log_set_output(struct rt_log *log, int fd)
 {
     log->fd = fd;

@@ -45,6 +45,7 @@ struct rt_kv {
 struct rt_log *rt_log_new(const char *name, enum rt_log_level level, enum rt_log_format format);
 void rt_log_free(struct rt_log *log);
 void rt_log_set_level(struct rt_log *log, enum rt_log_level level);
+void rt_log_set_format(struct rt_log *log, enum rt_log_format format);
 /* Another descriptor than standard error (borrowed), another clock for the limit: for tests. */
 void rt_log_set_output(struct rt_log *log, int fd);
 void rt_log_set_clock(struct rt_log *log, rt_usec (*now)(void *ctx), void *ctx);

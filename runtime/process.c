@@ -24,6 +24,7 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/reload.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -51,7 +52,8 @@ struct arguments {
 struct running {
     struct rt_process process; /* first: the tier holds its address */
     const struct rt_tier *tier;
-    void *object;
+    void *object; /* NULL: not started */
+    struct rt_reload *reload;
     int status;
     struct rt_condition *condition;
     struct rt_timer *drain_timer;
@@ -125,20 +127,23 @@ static struct arguments parse_arguments(int argc, char **argv)
 
 static void print_help(const struct rt_tier *tier, struct rt_buf *out)
 {
-    rt_buf_printf(out,
-                  "pgtide-%s %s\n\n%s\n\nUsage: pgtide-%s [--config FILE] [--set path=value]...\n\n"
-                  "  --config FILE       read this YAML file (else the one that PGTIDE_CONFIG "
-                  "names, if any)\n"
-                  "  --set path=value    one option, stronger than the environment and the file\n"
-                  "  --check-config      say what is wrong with the configuration, and end\n"
-                  "  --print-config      print every option in force, secrets hidden, and end\n"
-                  "  --version, --help\n\n"
-                  "SIGTERM and SIGINT end it in an orderly way, a second one at once.\n"
-                  "Exit status: 0 after an orderly end, 1 when it could not start or go on, 2 for "
-                  "wrong arguments or\n"
-                  "configuration.\n\nOptions (any variable NAME may be given as NAME_FILE, naming "
-                  "a file with the value):\n",
-                  tier->name, PGTIDE_VERSION, tier->summary, tier->name);
+    rt_buf_printf(
+        out,
+        "pgtide-%s %s\n\n%s\n\nUsage: pgtide-%s [--config FILE] [--set path=value]...\n\n"
+        "  --config FILE       read this YAML file (else the one that PGTIDE_CONFIG "
+        "names, if any)\n"
+        "  --set path=value    one option, stronger than the environment and the file\n"
+        "  --check-config      say what is wrong with the configuration, and end\n"
+        "  --print-config      print every option in force, secrets hidden, and end\n"
+        "  --version, --help\n\n"
+        "SIGTERM and SIGINT end it in an orderly way, a second one at once. SIGHUP reads the "
+        "configuration\n"
+        "again, for the options marked SIGHUP.\n"
+        "Exit status: 0 after an orderly end, 1 when it could not start or go on, 2 for "
+        "wrong arguments or\n"
+        "configuration.\n\nOptions (any variable NAME may be given as NAME_FILE, naming "
+        "a file with the value):\n",
+        tier->name, PGTIDE_VERSION, tier->summary, tier->name);
     rt_config_help(out);
 }
 
@@ -201,14 +206,6 @@ static void on_terminate(void *ctx, int signum)
     running->tier->drain(running->object);
 }
 
-static void on_hangup(void *ctx, int signum)
-{
-    (void)signum;
-    struct running *running = ctx;
-    rt_log_warn(running->process.log, "process.hangup_ignored",
-                RT_S("hint", "restart this process to read the configuration again"));
-}
-
 void rt_process_fail(struct rt_process *process, const char *event, const char *reason)
 {
     struct running *running = (struct running *)process;
@@ -248,6 +245,11 @@ static enum rt_log_level log_level(const struct rt_config *config)
     return RT_LOG_INFO; /* rt_config_load() lets only these four pass */
 }
 
+static enum rt_log_format log_format(const struct rt_config *config)
+{
+    return strcmp(config->log_format, "json") == 0 ? RT_LOG_JSON : RT_LOG_KV;
+}
+
 static struct rt_log *open_log(const struct rt_config *config, const struct rt_tier *tier)
 {
     char name[64];
@@ -255,8 +257,7 @@ static struct rt_log *open_log(const struct rt_config *config, const struct rt_t
     if (tier->instance_name != NULL) {
         tier->instance_name(config, name, (int)sizeof(name));
     }
-    bool json = strcmp(config->log_format, "json") == 0;
-    return rt_log_new(name, log_level(config), json ? RT_LOG_JSON : RT_LOG_KV);
+    return rt_log_new(name, log_level(config), log_format(config));
 }
 
 static struct rt_admin *open_admin(const struct running *running)
@@ -274,6 +275,24 @@ static struct rt_admin *open_admin(const struct running *running)
                                                 .health = running->process.health });
     free(listen);
     return admin;
+}
+
+/* --- SIGHUP --- */
+
+static void on_hangup(void *ctx, int signum)
+{
+    (void)signum;
+    struct running *running = ctx;
+    const struct rt_process *process = &running->process;
+    if (!rt_reload_run(running->reload)) {
+        return;
+    }
+    rt_log_set_level(process->log, log_level(process->config));
+    rt_log_set_format(process->log, log_format(process->config));
+    raise_descriptor_limit(process->config, process->log);
+    if (running->tier->reload != NULL && running->object != NULL) {
+        running->tier->reload(running->object);
+    }
 }
 
 static void watch_signals(struct running *running)
@@ -300,10 +319,11 @@ static int serve(struct running *running)
     rt_condition_set(running->condition, true, "running");
     rt_loop_run(process->loop);
     running->tier->stop(running->object);
+    running->object = NULL;
     return running->status;
 }
 
-static int run(const struct rt_config *config, const struct rt_tier *tier)
+static int run(struct rt_config *config, const struct arguments *args, const struct rt_tier *tier)
 {
     struct running running = { .tier = tier, .status = EXIT_OK };
     struct rt_process *process = &running.process;
@@ -312,6 +332,11 @@ static int run(const struct rt_config *config, const struct rt_tier *tier)
     process->loop = rt_loop_new();
     process->metrics = rt_metrics_new();
     process->health = rt_health_new();
+    running.reload = rt_reload_new(&(struct rt_reload_config){ .live = config,
+                                                               .file = args->file,
+                                                               .sets = args->sets,
+                                                               .log = process->log,
+                                                               .metrics = process->metrics });
     running.condition = rt_condition_new(process->health, "process");
     running.drain_timer = rt_timer_new(process->loop, on_drain_timeout, &running);
     rt_log_info(process->log, "process.starting", RT_S("version", PGTIDE_VERSION),
@@ -327,6 +352,7 @@ static int run(const struct rt_config *config, const struct rt_tier *tier)
     rt_signal_free(running.interrupt);
     rt_signal_free(running.terminate);
     rt_timer_free(running.drain_timer);
+    rt_reload_free(running.reload);
     rt_zmq_context_close();
     rt_health_free(process->health);
     rt_metrics_free(process->metrics);
@@ -344,7 +370,7 @@ static int load_and(const struct arguments *args, const struct rt_tier *tier)
         (void)fprintf(stderr, "pgtide-%s: the configuration cannot be used:\n%s", tier->name,
                       rt_buf_cstr(&errors));
     } else if (args->action == RUN) {
-        status = run(config, tier);
+        status = run(config, args, tier);
     } else {
         status = show(args, tier, config);
     }

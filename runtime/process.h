@@ -8,7 +8,7 @@
  *
  * Arguments of every tier: --config FILE, --help, --version, --check-config, --print-config and
  * --set path=value. SIGTERM and SIGINT drain once and then stop; a second one kills (its default action).
- * SIGHUP is logged and otherwise ignored, SIGPIPE ignored.
+ * SIGHUP reads the configuration again (runtime/reload.h), SIGPIPE is ignored.
  * Exit status: 0 after a drain (also one that drain_timeout cut short), 1 when starting failed or
  * rt_process_fail() was called, 2 for wrong arguments or configuration.
  *
@@ -28,7 +28,7 @@ struct rt_metrics;
 
 /* What a tier is given; all of it outlives the tier's own object. */
 struct rt_process {
-    const struct rt_config *config;
+    const struct rt_config *config; /* SIGHUP changes it in place, between two turns of the loop */
     struct rt_loop *loop;
     struct rt_log *log;
     struct rt_metrics *metrics;
@@ -47,6 +47,9 @@ struct rt_tier {
     void *(*start)(struct rt_process *process);
     /* Begin to drain; the tier calls rt_loop_stop() when it is done. Killed after drain_timeout. */
     void (*drain)(void *tier);
+    /* The configuration has changed: renew what was made from options that options.def marks `reload` (timers, copies).
+     * NULL: nothing was. */
+    void (*reload)(void *tier);
     void (*stop)(void *tier); /* frees everything */
 };
 

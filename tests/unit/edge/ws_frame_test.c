@@ -245,6 +245,21 @@ static void test_fragments_that_are_too_long_together_are_refused(void **state)
     assert_string_equal(events(f), "");
 }
 
+static void test_limit_that_falls_below_what_has_come_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    char part[1000] = "";
+    memset(part, 'x', sizeof(part));
+    put(f, 0x01, part, sizeof(part));
+    assert_int_equal(feed_all(f), 0);
+    rt_buf_clear(&f->wire);
+
+    f->decoder.max_message = 500;
+    put_text(f, 0x80, "x");
+    assert_fault(f, 1009);
+    assert_string_equal(events(f), "");
+}
+
 static void test_promised_length_is_not_allocated(void **state)
 {
     struct fixture *f = *state;
@@ -439,6 +454,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_message_of_the_largest_size_passes_and_one_byte_more_does_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limit_that_falls_below_what_has_come_is_kept, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_fragments_that_are_too_long_together_are_refused,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_promised_length_is_not_allocated, setup, teardown),

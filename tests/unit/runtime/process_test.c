@@ -34,6 +34,15 @@ struct small_tier {
     struct rt_defer *act;
 };
 
+/* Gives the configuration file, whose path is in database.url, a new content. */
+static void rewrite(const struct rt_config *config, const char *text)
+{
+    FILE *file = fopen(config->database_url, "we");
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) {
+        abort();
+    }
+}
+
 static void act(void *ctx)
 {
     struct small_tier *tier = ctx;
@@ -42,6 +51,13 @@ static void act(void *ctx)
         (void)raise(SIGTERM);
     } else if (strcmp(what, "hup") == 0) {
         (void)raise(SIGPIPE);
+        (void)raise(SIGHUP);
+        (void)raise(SIGINT);
+    } else if (strcmp(what, "reload") == 0) {
+        rewrite(tier->process->config, "log: {level: debug, format: json}\nshards: 7\n");
+        (void)raise(SIGHUP); /* goes on in small_reload() */
+    } else if (strcmp(what, "spoil") == 0) {
+        rewrite(tier->process->config, "log:\n  level: debug\nshards: seven\nshrads: 1\n");
         (void)raise(SIGHUP);
         (void)raise(SIGINT);
     } else if (strcmp(what, "fail") == 0) {
@@ -81,6 +97,14 @@ static void small_drain(void *object)
     }
 }
 
+static void small_reload(void *object)
+{
+    struct small_tier *tier = object;
+    rt_log_debug(tier->process->log, "small.reloaded",
+                 RT_I("shards", tier->process->config->shards));
+    rt_loop_stop(tier->process->loop);
+}
+
 static void small_stop(void *object)
 {
     struct small_tier *tier = object;
@@ -100,6 +124,7 @@ static const struct rt_tier small = {
     .instance_name = small_name,
     .start = small_start,
     .drain = small_drain,
+    .reload = small_reload,
     .stop = small_stop,
 };
 
@@ -178,8 +203,47 @@ static void test_hangup_and_broken_pipes_do_not_end_it(void **state)
     char slot[] = "database.slot=hup";
 
     assert_exit(f, run(f, set, slot, NULL, NULL), 0);
-    assert_says(f, "process.hangup_ignored");
+    assert_says(f, "info small-0 config.reloaded option=");
+    assert_null(strstr(f->text, "small.reloaded"));
     assert_says(f, "process.draining signal=INT");
+}
+
+/* Runs the tier with a configuration file that it changes as `slot` says. */
+static void run_with_file(struct fixture *f, const char *what)
+{
+    int file = memfd_create("pgtide.yml", 0);
+    char config[64];
+    char path[64];
+    char slot[64];
+    assert_true(file >= 0);
+    (void)snprintf(config, sizeof(config), "--config=/proc/self/fd/%d", file);
+    (void)snprintf(path, sizeof(path), "--set=database.url=/proc/self/fd/%d", file);
+    (void)snprintf(slot, sizeof(slot), "--set=database.slot=%s", what);
+    assert_exit(f, run(f, config, path, slot, NULL), 0);
+    (void)close(file);
+}
+
+static void test_hangup_reads_the_file_again_and_tells_the_tier(void **state)
+{
+    struct fixture *f = *state;
+
+    run_with_file(f, "reload");
+    assert_says(f, "info small-0 config.reloaded option=log.level,log.format\n");
+    assert_says(f, "warn small-0 config.needs_restart option=shards ");
+    assert_says(
+        f, "\"level\":\"debug\",\"tier\":\"small-0\",\"event\":\"small.reloaded\",\"shards\":1");
+}
+
+static void test_a_file_that_is_wrong_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    run_with_file(f, "spoil");
+    assert_says(f, ":3: shards: \\\"seven\\\" is not a whole number\"");
+    assert_says(f, ":4: shrads: unknown key; did you mean shards?\"");
+    assert_says(f, "error small-0 config.not_reloaded problem=\"/proc/self/fd/");
+    assert_null(strstr(f->text, "small.reloaded"));
+    assert_null(strstr(f->text, "config.reloaded"));
 }
 
 static void test_a_drain_without_an_end_is_cut_by_its_timeout(void **state)
@@ -267,6 +331,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PROCESS_TEST(test_a_signal_drains_and_ends_with_status_zero),
         PROCESS_TEST(test_hangup_and_broken_pipes_do_not_end_it),
+        PROCESS_TEST(test_hangup_reads_the_file_again_and_tells_the_tier),
+        PROCESS_TEST(test_a_file_that_is_wrong_changes_nothing),
         PROCESS_TEST(test_a_drain_without_an_end_is_cut_by_its_timeout),
         PROCESS_TEST(test_a_second_signal_ends_even_a_stuck_process),
         PROCESS_TEST(test_a_failed_start_and_a_later_failure_have_status_one),
