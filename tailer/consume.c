@@ -18,17 +18,9 @@ static const char ddl_prefix[] = "pgtide.ddl";
 struct consume {
     struct consume_config config;
 
-    bool open;  /* between BEGIN and COMMIT */
-    bool again; /* the open transaction was published whole before */
+    bool open; /* between BEGIN and COMMIT */
     struct pgoutput_begin begin;
-    uint32_t index;      /* of the next change */
-    uint32_t skip_below; /* changes before this index were published */
-
-    uint64_t done_commit; /* commit LSN of the last transaction that was published whole */
-    uint64_t done_end;    /* and where it ends */
-    uint64_t part_commit; /* commit LSN of a transaction cut by consume_break() */
-    uint32_t part_index;  /* how much of it was published */
-    uint64_t message_lsn; /* of the last non-transactional message */
+    uint32_t index; /* of the next change */
 
     struct wire_writer new_row;
     struct wire_writer old_row;
@@ -36,13 +28,6 @@ struct consume {
     size_t relations_cap;
     struct pgoutput_rows rows;
 };
-
-/* Takes the next index; whether that change was published before. */
-static bool take_index(struct consume *consume, uint32_t *out_index)
-{
-    *out_index = consume->index++;
-    return consume->again || *out_index < consume->skip_below;
-}
 
 static enum consume_result bad(const char **out_reason, const char *reason)
 {
@@ -75,15 +60,11 @@ static enum consume_result on_begin(struct consume *consume, const struct pgoutp
     consume->open = true;
     consume->begin = *begin;
     consume->index = 0;
-    consume->again = begin->commit_lsn <= consume->done_commit;
-    consume->skip_below = begin->commit_lsn == consume->part_commit ? consume->part_index : 0;
-    if (!consume->again) {
-        publish_begin(consume->config.publish, &(struct wire_begin){
-                                                   .commit_lsn = begin->commit_lsn,
-                                                   .xid = begin->xid,
-                                                   .commit_time = begin->commit_time,
-                                               });
-    }
+    publish_begin(consume->config.publish, &(struct wire_begin){
+                                               .commit_lsn = begin->commit_lsn,
+                                               .xid = begin->xid,
+                                               .commit_time = begin->commit_time,
+                                           });
     return CONSUME_OK;
 }
 
@@ -94,18 +75,13 @@ static enum consume_result on_commit(struct consume *consume, const struct pgout
         return bad(out_reason, "a commit that does not belong to the transaction that was begun");
     }
     consume->open = false;
-    consume->part_commit = 0;
-    if (consume->again) {
-        return CONSUME_OK;
+    if (publish_end(consume->config.publish, &(struct wire_end){
+                                                 .commit_lsn = commit->commit_lsn,
+                                                 .end_lsn = commit->end_lsn,
+                                                 .count = consume->index,
+                                             })) {
+        rt_counter_add(consume->config.counters->transactions, 1);
     }
-    consume->done_commit = commit->commit_lsn;
-    consume->done_end = commit->end_lsn;
-    publish_end(consume->config.publish, &(struct wire_end){
-                                             .commit_lsn = commit->commit_lsn,
-                                             .end_lsn = commit->end_lsn,
-                                             .count = consume->index,
-                                         });
-    rt_counter_add(consume->config.counters->transactions, 1);
     return CONSUME_OK;
 }
 
@@ -182,8 +158,8 @@ static enum consume_result on_change(struct consume *consume,
     if (!fits(change, message->kind, relation)) {
         return bad(out_reason, "a row with more or fewer values than its table has columns");
     }
-    struct wire_change wire = { .rel = relation->rel };
-    if (!take_index(consume, &wire.index)) {
+    struct wire_change wire = { .rel = relation->rel, .index = consume->index++ };
+    if (publish_wants(consume->config.publish, relation->shard, wire.index)) {
         wire.op = op_of(consume, message->kind);
         encode_rows(consume, change, relation, &wire);
         publish_change(consume->config.publish, relation, &wire);
@@ -194,8 +170,6 @@ static enum consume_result on_change(struct consume *consume,
 static enum consume_result on_truncate(struct consume *consume, struct pgoutput_truncate *truncate,
                                        bool insist, const char **out_reason)
 {
-    uint32_t index = 0;
-
     if (!consume->open) {
         return bad(out_reason, "a truncate outside of a transaction");
     }
@@ -211,29 +185,16 @@ static enum consume_result on_truncate(struct consume *consume, struct pgoutput_
             return result;
         }
     }
-    if (!take_index(consume, &index)) {
-        publish_truncate(consume->config.publish, consume->relations, truncate->count, index,
-                         truncate->flags &
-                             (WIRE_TRUNCATE_CASCADE | WIRE_TRUNCATE_RESTART_IDENTITY));
+    if (publish_truncate(
+            consume->config.publish, consume->relations, truncate->count, consume->index++,
+            truncate->flags & (WIRE_TRUNCATE_CASCADE | WIRE_TRUNCATE_RESTART_IDENTITY))) {
         rt_counter_add(consume->config.counters->truncates, 1);
     }
     return CONSUME_OK;
 }
 
-/* Whether a message is passed on: not when it was published before, nor past the limits. */
-static bool wanted(struct consume *consume, const struct pgoutput_logical_message *message,
-                   uint32_t *out_index)
+static bool within_limits(struct consume *consume, const struct pgoutput_logical_message *message)
 {
-    bool before = false;
-
-    if (message->transactional) {
-        before = take_index(consume, out_index);
-    } else {
-        before = message->lsn <= consume->message_lsn;
-    }
-    if (before) {
-        return false;
-    }
     if (message->prefix.len > WIRE_TEXT_MAX || message->content.len > consume->config.max_value) {
         rt_counter_add(consume->config.counters->too_large, 1);
         return false;
@@ -259,12 +220,11 @@ static enum consume_result on_message(struct consume *consume,
         memcmp(message->prefix.data, ddl_prefix, message->prefix.len) == 0) {
         relcache_doubt(consume->config.relcache);
     }
-    if (wanted(consume, message, &wire.index)) {
-        publish_message(consume->config.publish, &wire);
-        rt_counter_add(consume->config.counters->messages, 1);
+    if (message->transactional) {
+        wire.index = consume->index++;
     }
-    if (!message->transactional && message->lsn > consume->message_lsn) {
-        consume->message_lsn = message->lsn;
+    if (within_limits(consume, message) && publish_message(consume->config.publish, &wire)) {
+        rt_counter_add(consume->config.counters->messages, 1);
     }
     return CONSUME_OK;
 }
@@ -340,27 +300,7 @@ void consume_position(struct consume *consume, uint64_t wal_end, int64_t server_
 
 void consume_break(struct consume *consume)
 {
-    /* A second loss before the first one's end was reached again must not lower what was published. */
-    if (consume->open && !consume->again &&
-        (consume->part_commit != consume->begin.commit_lsn ||
-         consume->index > consume->part_index)) {
-        consume->part_commit = consume->begin.commit_lsn;
-        consume->part_index = consume->index;
-    }
     consume->open = false;
-    publish_break(consume->config.publish);
+    publish_break(consume->config.publish, consume->index);
     relcache_restart(consume->config.relcache);
-}
-
-void consume_forget(struct consume *consume)
-{
-    consume->done_commit = 0;
-    consume->done_end = 0;
-    consume->part_commit = 0;
-    consume->message_lsn = 0;
-}
-
-uint64_t consume_resume_lsn(const struct consume *consume)
-{
-    return consume->done_end;
 }

@@ -1,9 +1,5 @@
-/* tailer/consume.h - from pgoutput's messages to what is published: transactions, positions, and which
- * of it was published before.
- *
- * After a reconnect PostgreSQL sends again what was not confirmed. Within one epoch the same WAL decodes to the same
- * changes in the same order, so what was published is known by (commit LSN, index) and left out; a transaction
- * that was cut in the middle goes on with the next index.
+/* tailer/consume.h - from pgoutput's messages to what is published: transactions and positions. What of it a shard
+ * was given before, publish knows.
  *
  * A message that cannot be understood, or that does not fit its surroundings (a change outside of a
  * transaction, a value too few), is CONSUME_BAD with a reason: nothing of it was published, and the caller
@@ -59,9 +55,5 @@ enum consume_result consume_message(struct consume *consume, struct rt_span mess
 void consume_position(struct consume *consume, uint64_t wal_end, int64_t server_time);
 /* The connection is lost; what comes next is a new one, of the same epoch. */
 void consume_break(struct consume *consume);
-/* A new epoch begins: nothing published before counts. */
-void consume_forget(struct consume *consume);
-/* Where the server may start: the end of the last transaction that was published whole; 0: wherever it likes. */
-uint64_t consume_resume_lsn(const struct consume *consume);
 
 #endif

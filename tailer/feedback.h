@@ -6,7 +6,8 @@
  *   - a shard that has acknowledged all its frames, and for which nothing waits to be framed, holds
  *     nothing back: for it everything published is done;
  *   - any other shard is done up to the tag of its last acknowledged frame. A frame's tag is the end of the last
- *     transaction that is complete with that frame, so part of a transaction never counts.
+ *     transaction that is complete with that frame, so part of a transaction never counts;
+ *   - one that was left behind stays where it was; one that was given up does not count any more.
  *
  * Nor is anything confirmed that the window still holds (tailer/window.h). The result never goes backwards: PostgreSQL
  * forgets, it does not take back. Pure.
@@ -14,18 +15,10 @@
 #ifndef PGTIDE_TAILER_FEEDBACK_H
 #define PGTIDE_TAILER_FEEDBACK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct feedback_shard {
-    bool all_done;      /* acknowledged to the last frame, and nothing waits to be framed */
-    uint64_t acked_tag; /* of the last acknowledged frame; 0: none yet */
-};
-
-/* `published`: end of the last complete transaction or progress that all shards were given.
- * `window`: where the window begins. `before`: the last result, 0 at first. */
-uint64_t feedback_flushed(const struct feedback_shard *shards, size_t count, uint64_t published,
-                          uint64_t window, uint64_t before);
+/* `done`: up to where each shard is done. `window`: where the window begins. `before`: the last result, 0 at first. */
+uint64_t feedback_flushed(const uint64_t *done, size_t count, uint64_t window, uint64_t before);
 
 #endif

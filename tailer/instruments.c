@@ -95,12 +95,21 @@ void instruments_init(struct instruments *out, struct rt_metrics *metrics, uint3
     out->gaps =
         counter(metrics, "pgtide_tailer_gaps_total",
                 "Times the history of the database had a hole (new slot, timeline or server)");
+    out->left_behind = counter(metrics, "pgtide_tailer_left_behind_total",
+                               "Times a shard acknowledged nothing and the others went on");
+    out->given_up = counter(metrics, "pgtide_tailer_given_up_total",
+                            "Times a shard was away for longer than retention allows: its clients "
+                            "are told of a gap");
+    out->rewinds = counter(metrics, "pgtide_tailer_rewinds_total",
+                           "Times the stream started again for a shard that came back");
     out->shards = rt_alloc(shards * sizeof(*out->shards));
     for (uint32_t i = 0; i < shards; i++) {
         char labels[32];
         (void)snprintf(labels, sizeof(labels), "shard=\"%u\"", (unsigned)i);
         out->shards[i].pending = rt_gauge_new(metrics, "pgtide_tailer_pending_bytes", labels,
                                               "Bytes a shard has not acknowledged");
+        out->shards[i].part = rt_gauge_new(metrics, "pgtide_tailer_shard_state", labels,
+                                           "0 takes part, 1 left behind, 2 given up, 3 returning");
     }
 }
 

@@ -9,6 +9,7 @@
 
 struct instruments_shard {
     struct rt_gauge *pending;
+    struct rt_gauge *part; /* enum publish_part */
 };
 
 struct instruments {
@@ -21,6 +22,9 @@ struct instruments {
     struct rt_counter *needs;         /* relation records asked for by shards */
     struct rt_counter *bad_messages;  /* of shards */
     struct rt_counter *gaps;
+    struct rt_counter *left_behind;
+    struct rt_counter *given_up;
+    struct rt_counter *rewinds;
     struct rt_gauge *state; /* enum slot_state */
     struct rt_gauge *published_lsn;
     struct rt_gauge *confirmed_lsn;

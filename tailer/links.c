@@ -207,15 +207,30 @@ int64_t links_behind(const struct links *links, size_t bytes)
     return -1;
 }
 
+bool links_acked(const struct links *links, uint32_t shard)
+{
+    const struct rt_stream *stream = links->all[shard].stream;
+    return rt_stream_acked_seq(stream) == rt_stream_last_seq(stream);
+}
+
 bool links_all_acked(const struct links *links)
 {
     for (uint32_t i = 0; i < links->count; i++) {
-        const struct rt_stream *stream = links->all[i].stream;
-        if (rt_stream_acked_seq(stream) != rt_stream_last_seq(stream)) {
+        if (!links_acked(links, i)) {
             return false;
         }
     }
     return true;
+}
+
+void links_renew(struct links *links, uint32_t shard)
+{
+    struct link *link = &links->all[shard];
+    char name[NAME_SIZE];
+
+    rt_stream_free(link->stream);
+    name_of(shard, name);
+    link->stream = rt_pub_stream_new(links->pub, name, link);
 }
 
 void links_report(const struct links *links, struct rt_condition *condition)

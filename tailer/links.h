@@ -47,7 +47,10 @@ bool links_message(struct links *links, uint32_t shard, struct rt_span message);
 size_t links_pending(const struct links *links, uint32_t shard);
 /* A shard with more than `bytes` pending, or -1. Cost: one look per shard. */
 int64_t links_behind(const struct links *links, size_t bytes);
+bool links_acked(const struct links *links, uint32_t shard); /* everything */
 bool links_all_acked(const struct links *links);
+/* Its frames are dropped; its subscriber begins anew, as with another tailer. Not from inside an event. */
+void links_renew(struct links *links, uint32_t shard);
 /* Sets "ok", or which shard is absent. */
 void links_report(const struct links *links, struct rt_condition *condition);
 

@@ -1,43 +1,9 @@
-/* tailer/publish.c - see publish.h.
- *
- * What must stay true: a batch that is not empty starts with a BEGIN, or holds a single record that stands
- * alone (MESSAGE, PROGRESS, GAP) and is sent before anything follows; `in_tx` of a batch implies
- * `open`; nothing is sent to a shard that does not own a table of the transaction.
- */
+/* tailer/publish.c - records to frames, see publish.h and publish_impl.h. */
 #include "tailer/publish.h"
 
 #include <stdlib.h>
 
-struct batch {
-    struct wire_writer frame; /* not sent yet */
-    rt_usec since;            /* the first end of a turn that saw it waiting; 0: none yet */
-    uint64_t session;         /* as in relation->announced */
-    bool in_tx;               /* the open transaction has a BEGIN on this stream */
-    bool begun;               /* and one in the frame being filled */
-    uint64_t broken_lsn;      /* a transaction that publish_break() left without its END */
-    bool progress_last;       /* the last frame sent was PROGRESS */
-    uint64_t told;            /* position that END or PROGRESS gave last */
-    rt_usec told_at;          /* of the last PROGRESS */
-    uint64_t floor_seq;       /* tags of earlier frames belong to an older epoch */
-};
-
-struct publish {
-    struct publish_sink sink;
-    uint32_t shards;
-    uint64_t sessions; /* the last one given out */
-    uint64_t position;
-    uint64_t confirmable;
-    int64_t server_time;
-    uint64_t epoch;
-    uint64_t bytes;
-    bool open; /* between publish_begin and publish_end */
-    struct wire_begin begin;
-    struct batch *batches;
-    struct feedback_shard *feedback;
-    struct relcache_fence *fences;
-    uint32_t *rels; /* of a TRUNCATE for one shard */
-    uint32_t rels_cap;
-};
+#include "tailer/publish_impl.h"
 
 /* A buffer that one large value has grown is not kept. */
 static void trim(struct wire_writer *frame)
@@ -48,7 +14,7 @@ static void trim(struct wire_writer *frame)
     }
 }
 
-static void cut(struct publish *publish, uint32_t shard)
+void publish_cut(struct publish *publish, uint32_t shard)
 {
     struct batch *batch = &publish->batches[shard];
 
@@ -56,7 +22,7 @@ static void cut(struct publish *publish, uint32_t shard)
         return;
     }
     struct rt_span frame = { batch->frame.data, batch->frame.len };
-    publish->sink.send(publish->sink.ctx, shard, frame, publish->position);
+    publish->sink.send(publish->sink.ctx, shard, frame, batch->position);
     publish->bytes += frame.len;
     batch->begun = false;
     batch->since = 0;
@@ -67,7 +33,7 @@ static void cut(struct publish *publish, uint32_t shard)
 static void cut_when_full(struct publish *publish, uint32_t shard)
 {
     if (publish->batches[shard].frame.len >= PUBLISH_FRAME_BYTES) {
-        cut(publish, shard);
+        publish_cut(publish, shard);
     }
 }
 
@@ -94,7 +60,8 @@ static void announce(struct batch *batch, struct relation *relation)
     }
 }
 
-struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, uint64_t epoch)
+struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, uint64_t epoch,
+                            uint64_t start_lsn)
 {
     struct publish *publish = rt_alloc(sizeof(*publish));
 
@@ -102,9 +69,12 @@ struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, ui
     publish->shards = shards;
     publish->epoch = epoch;
     publish->batches = rt_alloc(shards * sizeof(*publish->batches));
-    publish->feedback = rt_alloc(shards * sizeof(*publish->feedback));
+    publish->done = rt_alloc(shards * sizeof(*publish->done));
     publish->fences = rt_alloc(shards * sizeof(*publish->fences));
+    publish->position = start_lsn;
     for (uint32_t i = 0; i < shards; i++) {
+        publish->batches[i].position = start_lsn;
+        publish->batches[i].floor = start_lsn;
         publish_fresh(publish, i);
     }
     return publish;
@@ -119,10 +89,19 @@ void publish_free(struct publish *publish)
         wire_writer_fini(&publish->batches[i].frame);
     }
     free(publish->batches);
-    free(publish->feedback);
+    free(publish->done);
     free(publish->fences);
     free(publish->rels);
     free(publish);
+}
+
+/* What of a transaction the shard was given before. */
+static uint64_t given(const struct batch *batch, uint64_t commit_lsn)
+{
+    if (batch->part != PUBLISH_TAKES || commit_lsn < batch->position) {
+        return PUBLISH_SKIP_ALL;
+    }
+    return batch->part_commit == commit_lsn ? batch->part_index : 0;
 }
 
 void publish_begin(struct publish *publish, const struct wire_begin *begin)
@@ -132,9 +111,15 @@ void publish_begin(struct publish *publish, const struct wire_begin *begin)
     publish->open = true;
     for (uint32_t i = 0; i < publish->shards; i++) {
         struct batch *batch = &publish->batches[i];
+        batch->skip_below = given(batch, begin->commit_lsn);
         batch->in_tx = batch->broken_lsn == begin->commit_lsn;
-        batch->broken_lsn = 0;
+        batch->broken_lsn = batch->in_tx ? 0 : batch->broken_lsn;
     }
+}
+
+bool publish_wants(const struct publish *publish, uint32_t shard, uint32_t index)
+{
+    return index >= publish->batches[shard].skip_below;
 }
 
 void publish_change(struct publish *publish, struct relation *relation,
@@ -163,45 +148,73 @@ static uint32_t gather(struct publish *publish, uint32_t shard, struct relation 
     return found;
 }
 
-void publish_truncate(struct publish *publish, struct relation *const *relations, uint32_t count,
+bool publish_truncate(struct publish *publish, struct relation *const *relations, uint32_t count,
                       uint32_t index, uint32_t flags)
 {
+    bool taken = false;
+
     if (count > publish->rels_cap) {
         publish->rels = rt_realloc(publish->rels, count, sizeof(*publish->rels));
         publish->rels_cap = count;
     }
     for (uint32_t shard = 0; shard < publish->shards; shard++) {
-        uint32_t from = 0;
+        uint32_t from = publish_wants(publish, shard, index) ? 0 : count;
         while (from < count) {
             uint32_t found = gather(publish, shard, relations, count, &from);
             if (found > 0) {
+                taken = true;
                 wire_encode_truncate(&publish->batches[shard].frame, index, flags, publish->rels,
                                      found);
             }
         }
         cut_when_full(publish, shard);
     }
+    return taken;
 }
 
-void publish_message(struct publish *publish, const struct wire_message *message)
+static bool message_to(struct publish *publish, uint32_t shard, const struct wire_message *message)
 {
-    for (uint32_t i = 0; i < publish->shards; i++) {
-        if (publish->open) {
-            wire_encode_message(&enter(publish, i)->frame, message);
-            cut_when_full(publish, i);
-        } else {
-            cut(publish, i);
-            wire_encode_message(&publish->batches[i].frame, message);
-            cut(publish, i);
+    struct batch *batch = &publish->batches[shard];
+
+    if (publish->open) {
+        if (!publish_wants(publish, shard, message->index)) {
+            return false;
         }
+        wire_encode_message(&enter(publish, shard)->frame, message);
+        cut_when_full(publish, shard);
+        return true;
     }
+    if (batch->part != PUBLISH_TAKES || message->lsn <= batch->message_lsn ||
+        message->lsn < batch->position) {
+        return false;
+    }
+    batch->message_lsn = message->lsn;
+    publish_cut(publish, shard);
+    wire_encode_message(&batch->frame, message);
+    publish_cut(publish, shard);
+    return true;
 }
 
-void publish_end(struct publish *publish, const struct wire_end *end)
+bool publish_message(struct publish *publish, const struct wire_message *message)
 {
-    publish->position = end->end_lsn;
+    bool taken = false;
+
+    for (uint32_t i = 0; i < publish->shards; i++) {
+        taken = message_to(publish, i, message) || taken;
+    }
+    return taken;
+}
+
+bool publish_end(struct publish *publish, const struct wire_end *end)
+{
+    bool news = end->end_lsn > publish->position;
+
+    publish->position = news ? end->end_lsn : publish->position;
     for (uint32_t i = 0; i < publish->shards; i++) {
         struct batch *batch = &publish->batches[i];
+        if (batch->part == PUBLISH_TAKES && end->end_lsn > batch->position) {
+            batch->position = end->end_lsn;
+        }
         if (batch->in_tx) {
             wire_encode_end(&enter(publish, i)->frame, end);
             batch->told = end->end_lsn;
@@ -212,13 +225,27 @@ void publish_end(struct publish *publish, const struct wire_end *end)
         }
     }
     publish->open = false;
+    return news;
 }
 
-void publish_break(struct publish *publish)
+/* A second loss before the first one's end was reached again must not lower what was published. */
+static void remember_part(struct batch *batch, uint64_t commit_lsn, uint32_t index)
+{
+    if (batch->skip_below != PUBLISH_SKIP_ALL &&
+        (batch->part_commit != commit_lsn || index > batch->part_index)) {
+        batch->part_commit = commit_lsn;
+        batch->part_index = index;
+    }
+}
+
+void publish_break(struct publish *publish, uint32_t index)
 {
     for (uint32_t i = 0; i < publish->shards; i++) {
         struct batch *batch = &publish->batches[i];
-        cut(publish, i);
+        publish_cut(publish, i);
+        if (publish->open) {
+            remember_part(batch, publish->begin.commit_lsn, index);
+        }
         if (batch->in_tx) {
             batch->broken_lsn = publish->begin.commit_lsn;
             batch->in_tx = false;
@@ -230,25 +257,36 @@ void publish_break(struct publish *publish)
 void publish_position(struct publish *publish, uint64_t lsn, int64_t server_time)
 {
     publish->server_time = server_time;
-    if (lsn > publish->position) {
-        publish->position = lsn;
+    publish->position = lsn > publish->position ? lsn : publish->position;
+    for (uint32_t i = 0; i < publish->shards; i++) {
+        struct batch *batch = &publish->batches[i];
+        if (batch->part == PUBLISH_TAKES && lsn > batch->position) {
+            batch->position = lsn;
+        }
     }
 }
 
-void publish_gap(struct publish *publish, const struct wire_gap *gap)
+void publish_gap(struct publish *publish, const struct wire_gap *gap, uint64_t start_lsn)
 {
-    publish_break(publish);
-    publish->epoch = gap->to.epoch;
-    publish->position = gap->to.lsn;
-    publish->confirmable = 0;
+    publish_break(publish, 0);
     for (uint32_t i = 0; i < publish->shards; i++) {
         struct batch *batch = &publish->batches[i];
-        batch->floor_seq = publish->sink.last_seq(publish->sink.ctx, i) + 1;
-        batch->broken_lsn = 0;
-        batch->told = 0;
-        wire_encode_gap(&batch->frame, gap);
-        cut(publish, i);
+        struct wire_gap own = *gap;
+        if (batch->part != PUBLISH_TAKES) {
+            own.from.lsn = batch->gap ? batch->gap_from : batch->position;
+        }
+        /* Whoever was away goes on with all the others. */
+        *batch = (struct batch){ .frame = batch->frame,
+                                 .session = batch->session,
+                                 .told_at = batch->told_at,
+                                 .floor_seq = publish->sink.last_seq(publish->sink.ctx, i) + 1,
+                                 .position = start_lsn };
+        wire_encode_gap(&batch->frame, &own);
+        publish_cut(publish, i);
     }
+    publish->epoch = gap->to.epoch;
+    publish->position = start_lsn;
+    publish->confirmable = 0;
 }
 
 void publish_turn_end(struct publish *publish, rt_usec now)
@@ -262,7 +300,7 @@ void publish_turn_end(struct publish *publish, rt_usec now)
             batch->since = now;
         }
         if (!batch->in_tx || now - batch->since >= PUBLISH_BATCH_AGE) {
-            cut(publish, i);
+            publish_cut(publish, i);
         }
     }
 }
@@ -271,9 +309,10 @@ static bool progress_due(const struct publish *publish, uint32_t shard, rt_usec 
 {
     const struct batch *batch = &publish->batches[shard];
     rt_usec since = now - batch->told_at;
-    bool moved = publish->position > batch->told;
+    bool moved = batch->position > batch->told;
 
-    if (batch->frame.len > 0 || batch->in_tx || publish->position == 0) {
+    if (batch->frame.len > 0 || batch->in_tx || batch->position == 0 ||
+        batch->part != PUBLISH_TAKES) {
         return false;
     }
     if (batch->progress_last && publish->sink.acked_seq(publish->sink.ctx, shard) <
@@ -292,55 +331,12 @@ void publish_tick(struct publish *publish, rt_usec now)
         }
         wire_encode_progress(&batch->frame, &(struct wire_progress){
                                                 .epoch = publish->epoch,
-                                                .lsn = publish->position,
+                                                .lsn = batch->position,
                                                 .server_time = publish->server_time,
                                             });
-        cut(publish, i);
+        publish_cut(publish, i);
         batch->progress_last = true;
-        batch->told = publish->position;
+        batch->told = batch->position;
         batch->told_at = now;
     }
-}
-
-void publish_fresh(struct publish *publish, uint32_t shard)
-{
-    publish->batches[shard].session = ++publish->sessions;
-}
-
-uint64_t publish_position_now(const struct publish *publish)
-{
-    return publish->position;
-}
-
-uint64_t publish_confirmable(struct publish *publish, uint64_t window)
-{
-    for (uint32_t i = 0; i < publish->shards; i++) {
-        const struct batch *batch = &publish->batches[i];
-        uint64_t acked = publish->sink.acked_seq(publish->sink.ctx, i);
-        publish->feedback[i] = (struct feedback_shard){
-            .all_done =
-                acked == publish->sink.last_seq(publish->sink.ctx, i) && batch->frame.len == 0,
-            .acked_tag =
-                acked < batch->floor_seq ? 0 : publish->sink.acked_tag(publish->sink.ctx, i),
-        };
-    }
-    publish->confirmable = feedback_flushed(publish->feedback, publish->shards, publish->position,
-                                            window, publish->confirmable);
-    return publish->confirmable;
-}
-
-uint64_t publish_bytes(const struct publish *publish)
-{
-    return publish->bytes;
-}
-
-const struct relcache_fence *publish_fences(struct publish *publish)
-{
-    for (uint32_t i = 0; i < publish->shards; i++) {
-        publish->fences[i] = (struct relcache_fence){
-            .next_seq = publish->sink.last_seq(publish->sink.ctx, i) + 1,
-            .first_seq = publish->sink.first_seq(publish->sink.ctx, i),
-        };
-    }
-    return publish->fences;
 }

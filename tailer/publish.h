@@ -9,6 +9,12 @@
  * PROGRESS: every PUBLISH_PROGRESS_QUICK when the position moved, every PUBLISH_PROGRESS_IDLE when not; none while the
  * last one is not acknowledged, so that an absent shard does not pile them up.
  *
+ * After a reconnect PostgreSQL sends again what was not confirmed. Within one epoch the same WAL decodes to the same
+ * changes in the same order, so what a shard was given is known by (commit LSN, index) and left out; each shard has a
+ * position of its own. A shard can be left behind (publish_leave): it holds back what is confirmed, but nobody else. When its
+ * subscriber is back the stream has to start again from publish_resume(), and only this shard is given what it missed.
+ * One that stays away too long can be given up: what it missed is a GAP, its first record when it is back.
+ *
  * A frame's tag is the end of the last complete transaction (tailer/feedback.h).
  *
  * Writes to a `struct publish_sink`, which links.c makes of the real streams and unit tests of an array.
@@ -45,37 +51,61 @@ struct publish_sink {
     void *ctx;
 };
 
-/* `shards` streams. Everything is published under `epoch`. */
-struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, uint64_t epoch);
+enum publish_part {
+    PUBLISH_TAKES,
+    PUBLISH_LEFT,
+    PUBLISH_GIVEN_UP,
+    PUBLISH_RETURNS, /* its subscriber is there: takes part from publish_resume() on */
+};
+
+/* `shards` streams. Everything is published under `epoch`, and everything before `start_lsn` was. */
+struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, uint64_t epoch,
+                            uint64_t start_lsn);
 void publish_free(struct publish *publish);
 
 /* A transaction starts; `epoch` and `continued` are set here. The one that publish_break() interrupted goes on
- * where it was: the caller leaves out what was published before. */
+ * where it was. */
 void publish_begin(struct publish *publish, const struct wire_begin *begin);
-/* The record of `relation` precedes its first use in a session of its shard. */
+/* Whether the shard is to be given change `index` of the open transaction: not when it was before. */
+bool publish_wants(const struct publish *publish, uint32_t shard, uint32_t index);
+/* One that its shard wants. The record of `relation` precedes its first use in a session of its shard. */
 void publish_change(struct publish *publish, struct relation *relation,
                     const struct wire_change *change);
-void publish_truncate(struct publish *publish, struct relation *const *relations, uint32_t count,
+/* To whoever wants it; false: nobody. */
+bool publish_truncate(struct publish *publish, struct relation *const *relations, uint32_t count,
                       uint32_t index, uint32_t flags);
-/* To every shard; inside a transaction as part of it, else at once. */
-void publish_message(struct publish *publish, const struct wire_message *message);
-void publish_end(struct publish *publish, const struct wire_end *end);
-/* The connection is lost in the middle of a transaction: what is batched is sent, the transaction stays
+/* To every shard that wants it; inside a transaction as part of it, else at once. False: to nobody. */
+bool publish_message(struct publish *publish, const struct wire_message *message);
+/* False when the whole transaction was published before. */
+bool publish_end(struct publish *publish, const struct wire_end *end);
+/* The connection is lost: what is batched is sent. An open transaction, whose next change would have been `index`, stays
  * without an end until it is begun again, or for ever. */
-void publish_break(struct publish *publish);
+void publish_break(struct publish *publish, uint32_t index);
 /* Everything up to `lsn` has been published; outside of transactions. */
 void publish_position(struct publish *publish, uint64_t lsn, int64_t server_time);
-/* A new epoch: everything published before belongs to the old one. To every shard, at once. */
-void publish_gap(struct publish *publish, const struct wire_gap *gap);
+/* A new epoch, from `start_lsn` on: everything published before belongs to the old one. To every shard, at once, also to
+ * those that were left behind. */
+void publish_gap(struct publish *publish, const struct wire_gap *gap, uint64_t start_lsn);
 
 void publish_turn_end(struct publish *publish, rt_usec now);
 /* PROGRESS where it is due. Call every PUBLISH_PROGRESS_QUICK. */
 void publish_tick(struct publish *publish, rt_usec now);
 
-/* The shard's subscriber is a new one: it knows no relation. */
+/* The shard's subscriber is a new one: it knows no relation. One that was left behind returns. */
 void publish_fresh(struct publish *publish, uint32_t shard);
 
-uint64_t publish_position_now(const struct publish *publish);
+/* The shard takes part no longer. Its stream is to be made anew right after this. */
+void publish_leave(struct publish *publish, uint32_t shard);
+/* Nor does what it missed hold back what is confirmed: it will be a GAP. After publish_leave(). */
+void publish_give_up(struct publish *publish, uint32_t shard);
+enum publish_part publish_part_now(const struct publish *publish, uint32_t shard);
+/* The stream should start again, from publish_resume(). */
+bool publish_returning(const struct publish *publish);
+/* The stream starts again now: whoever returns takes part. From where it is needed. */
+uint64_t publish_resume(struct publish *publish);
+
+uint64_t publish_position_now(const struct publish *publish); /* the furthest of any shard */
+uint64_t publish_done(const struct publish *publish, uint32_t shard); /* see tailer/feedback.h */
 /* What may be confirmed while the window begins at `window`; see tailer/feedback.h. */
 uint64_t publish_confirmable(struct publish *publish, uint64_t window);
 uint64_t publish_bytes(const struct publish *publish); /* of all frames so far */

@@ -370,6 +370,18 @@ void slot_lose(struct slot *slot, const char *reason, const char *sqlstate)
     slot_step(slot, SLOT_EV_LOST);
 }
 
+bool slot_restart(struct slot *slot, const char *reason)
+{
+    if (slot->state != SLOT_STREAMING) {
+        return false;
+    }
+    rt_log_info(slot->config.log, "slot.restart", RT_S("reason", reason));
+    slot->pause = FIRST_PAUSE;
+    slot_not_ready(slot, reason);
+    slot_step(slot, SLOT_EV_LOST);
+    return true;
+}
+
 struct slot *slot_new(const struct slot_config *config)
 {
     struct slot *slot = rt_alloc(sizeof(*slot));

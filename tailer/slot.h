@@ -63,7 +63,7 @@ struct slot_events {
     void (*on_break)(void *ctx);
     /* Another tailer has the slot now. */
     void (*on_released)(void *ctx);
-    /* End of the last transaction published whole in the current epoch; 0: none. */
+    /* From where it is needed, in the current epoch; streaming begins, or fails to, right after. */
     uint64_t (*resume_lsn)(void *ctx);
     uint64_t (*confirmable)(void *ctx);
 };
@@ -90,6 +90,8 @@ void slot_stop(struct slot *slot);
 
 /* While paused, nothing is read. Cheap if unchanged. */
 void slot_pause(struct slot *slot, bool paused);
+/* Streaming ends and begins again, from resume_lsn(). False: it is not streaming now. Not from inside an event. */
+bool slot_restart(struct slot *slot, const char *reason);
 /* The held message is given again in the next turn. */
 void slot_retry(struct slot *slot);
 

@@ -38,6 +38,7 @@ static void on_tick(void *ctx)
         publish_tick(tailer->term->publish, now);
         window_reach(&tailer->term->window, publish_position_now(tailer->term->publish), now);
         relcache_purge(tailer->term->relcache, publish_fences(tailer->term->publish));
+        tailer_look_at_shards(tailer, now);
     }
     tailer_report_shards(tailer);
 }
@@ -118,6 +119,7 @@ static void on_render(void *ctx)
     rt_gauge_set(metrics->complex_types, (double)stats.complex_types);
     for (uint32_t i = 0; i < (uint32_t)tailer->process->config->shards; i++) {
         rt_gauge_set(metrics->shards[i].pending, (double)links_pending(tailer->term->links, i));
+        rt_gauge_set(metrics->shards[i].part, publish_part_now(tailer->term->publish, i));
     }
 }
 
@@ -229,6 +231,8 @@ struct tailer *tailer_new(struct rt_process *process)
     tailer->keys = keys;
     tailer->behind = -1;
     tailer->last_sample.safe_bytes = INT64_MAX;
+    tailer->patience = rt_alloc((size_t)config->shards * sizeof(*tailer->patience));
+    tailer->verdicts = rt_alloc((size_t)config->shards * sizeof(*tailer->verdicts));
     instruments_init(&tailer->metrics, process->metrics, (uint32_t)config->shards);
     tailer->catalog_condition = rt_condition_new(process->health, "catalog");
     tailer->shards_condition = rt_condition_new(process->health, "shards");
@@ -253,6 +257,8 @@ void tailer_free(struct tailer *tailer)
     rt_timer_free(tailer->draining);
     instruments_fini(&tailer->metrics);
     rt_keys_free(tailer->keys);
+    free(tailer->patience);
+    free(tailer->verdicts);
     free(tailer);
 }
 

@@ -1,5 +1,5 @@
-/* tailer/tailer_impl.h - shared by tailer.c (life, time, metrics) and tailer_slot.c (the slot's events, flow control);
- * nobody else includes it.
+/* tailer/tailer_impl.h - shared by tailer.c (life, time, metrics), tailer_slot.c (the slot's events) and
+ * tailer_shards.c (pace and patience); nobody else includes it.
  *
  * What must stay true: everything of a term exists, or nothing; the slot is never freed inside one of its
  * callbacks; reading is paused exactly while `behind` names a shard.
@@ -8,6 +8,7 @@
 #define PGTIDE_TAILER_TAILER_IMPL_H
 
 #include "tailer/instruments.h"
+#include "tailer/patience.h"
 #include "tailer/setup.h"
 #include "tailer/slot.h"
 #include "tailer/tailer.h"
@@ -38,11 +39,21 @@ struct tailer {
     rt_usec behind_since;
     rt_usec paused; /* time spent waiting before */
     uint64_t checked_bytes;
+    struct patience *patience;       /* one per shard */
+    enum patience_verdict *verdicts; /* of the look at hand */
     struct setup_sample last_sample;
 };
 
 extern const struct slot_events tailer_slot_events; /* ctx: the tailer */
 
+/* After each message: pauses reading when a shard holds too much. */
+void tailer_pause_when_behind(struct tailer *tailer);
+/* Ends the pause, if there is one. */
+void tailer_go_on(struct tailer *tailer);
+/* Now and then, while there is a term: leaves, gives up, starts the stream again. */
+void tailer_look_at_shards(struct tailer *tailer, rt_usec now);
+void tailer_shard_acked(void *ctx, uint32_t shard); /* ctx: the tailer */
+void tailer_shard_came(void *ctx, uint32_t shard);
 /* Says in the health report how the shards are served. */
 void tailer_report_shards(struct tailer *tailer);
 

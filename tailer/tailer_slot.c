@@ -1,4 +1,4 @@
-/* tailer/tailer_slot.c - what the slot reports, and when its reading waits for the shards. */
+/* tailer/tailer_slot.c - what the slot reports. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,73 +15,7 @@
 #define HOLD_RETRY    (20 * RT_MSEC)
 #define HOLD_PATIENCE (2 * RT_SEC) /* for a transaction to become visible in the catalog */
 
-/* --- flow control -------------------------------------------------------------------------------- */
-
-static size_t ring_bytes(const struct tailer *tailer)
-{
-    return (size_t)tailer->process->config->links_tailer_ring;
-}
-
-static void pause_when_behind(struct tailer *tailer)
-{
-    uint64_t sent = publish_bytes(tailer->term->publish);
-
-    if (tailer->behind >= 0 || sent == tailer->checked_bytes) {
-        return;
-    }
-    tailer->checked_bytes = sent;
-    tailer->behind = links_behind(tailer->term->links, ring_bytes(tailer));
-    if (tailer->behind >= 0) {
-        tailer->behind_since = rt_now();
-        slot_pause(tailer->slot, true);
-        rt_log_info(tailer->process->log, "reading.paused", RT_I("shard", tailer->behind));
-    }
-}
-
-static void go_on(struct tailer *tailer)
-{
-    rt_usec waited = rt_now() - tailer->behind_since;
-
-    rt_log_info(tailer->process->log, "reading.resumed", RT_I("shard", tailer->behind),
-                RT_R("seconds", (double)waited / (double)RT_SEC));
-    tailer->paused += waited;
-    tailer->behind = -1;
-    slot_pause(tailer->slot, false);
-}
-
-static void resume_when_half(struct tailer *tailer)
-{
-    if (tailer->behind < 0 || tailer->drain_until != 0) {
-        return;
-    }
-    int64_t still = links_behind(tailer->term->links, ring_bytes(tailer) / 2);
-    if (still < 0) {
-        go_on(tailer);
-    } else {
-        tailer->behind = still;
-    }
-}
-
-void tailer_report_shards(struct tailer *tailer)
-{
-    if (tailer->term == NULL) {
-        rt_condition_set(tailer->shards_condition, false,
-                         "not served: this tailer does not have the slot");
-    } else if (tailer->behind >= 0) {
-        rt_condition_set(tailer->shards_condition, false,
-                         "shard %" PRId64 " is behind: reading waits for it", tailer->behind);
-    } else {
-        links_report(tailer->term->links, tailer->shards_condition);
-    }
-}
-
 /* --- the slot ------------------------------------------------------------------------------------ */
-
-static void on_ack(void *ctx)
-{
-    struct tailer *tailer = ctx;
-    resume_when_half(tailer);
-}
 
 static struct term *begin_term(struct tailer *tailer, const struct slot_session *session)
 {
@@ -90,7 +24,8 @@ static struct term *begin_term(struct tailer *tailer, const struct slot_session 
         .keys = tailer->keys,
         .catalog = tailer->catalog,
         .metrics = &tailer->metrics,
-        .on_ack = on_ack,
+        .on_ack = tailer_shard_acked,
+        .on_fresh = tailer_shard_came,
         .ctx = tailer,
         .epoch = session->epoch,
         .start_lsn = session->start_lsn,
@@ -102,7 +37,7 @@ static void declare_gap(struct tailer *tailer, struct wire_position from,
 {
     struct wire_gap gap = {
         .from = from,
-        .to = { .epoch = session->epoch, .lsn = session->start_lsn, .index = UINT32_MAX },
+        .to = { .epoch = session->epoch, .lsn = session->start_lsn - 1, .index = UINT32_MAX },
         .reason = { reason, strnlen(reason, WIRE_TEXT_MAX) },
     };
     char text[WIRE_POSITION_TEXT_SIZE];
@@ -110,8 +45,7 @@ static void declare_gap(struct tailer *tailer, struct wire_position from,
     wire_position_text(&from, text);
     rt_log_warn(tailer->process->log, "history.gap", RT_S("after", text), RT_S("reason", reason));
     rt_counter_add(tailer->metrics.gaps, 1);
-    publish_gap(tailer->term->publish, &gap);
-    consume_forget(tailer->term->consume);
+    publish_gap(tailer->term->publish, &gap, session->start_lsn);
     window_init(&tailer->term->window, tailer->term->window.time, tailer->term->window.bytes,
                 session->start_lsn, rt_now());
     tailer->term->epoch = session->epoch;
@@ -177,7 +111,7 @@ static enum slot_verdict on_message(void *ctx, struct rt_span message, const cha
         if (tailer->hold_since != 0) {
             held_is_over(tailer);
         }
-        pause_when_behind(tailer);
+        tailer_pause_when_behind(tailer);
         return SLOT_TAKEN;
     case CONSUME_WAIT:
     case CONSUME_DOWN:
@@ -203,7 +137,7 @@ static void on_turn_end(void *ctx)
     struct tailer *tailer = ctx;
 
     publish_turn_end(tailer->term->publish, rt_now());
-    pause_when_behind(tailer);
+    tailer_pause_when_behind(tailer);
 }
 
 static void on_break(void *ctx)
@@ -220,19 +154,19 @@ static void on_released(void *ctx)
 {
     struct tailer *tailer = ctx;
 
-    if (tailer->behind >= 0) {
-        go_on(tailer);
-    }
+    tailer_go_on(tailer);
     term_free(tailer->term);
     tailer->term = NULL;
     tailer->checked_bytes = 0;
+    memset(tailer->patience, 0,
+           (size_t)tailer->process->config->shards * sizeof(*tailer->patience));
     tailer_report_shards(tailer);
 }
 
 static uint64_t resume_lsn(void *ctx)
 {
     const struct tailer *tailer = ctx;
-    return tailer->term == NULL ? 0 : consume_resume_lsn(tailer->term->consume);
+    return tailer->term == NULL ? 0 : publish_resume(tailer->term->publish);
 }
 
 static uint64_t confirmable(void *ctx)

@@ -14,14 +14,14 @@ static void on_fresh(void *ctx, uint32_t shard)
 {
     struct term *term = ctx;
     publish_fresh(term->publish, shard);
+    term->config.on_fresh(term->config.ctx, shard);
 }
 
 static void on_ack(void *ctx, uint32_t shard)
 {
     struct term *term = ctx;
 
-    (void)shard;
-    term->config.on_ack(term->config.ctx);
+    term->config.on_ack(term->config.ctx, shard);
 }
 
 static void answer_need(struct term *term, uint32_t shard, uint32_t rel)
@@ -92,7 +92,7 @@ struct term *term_new(const struct term_config *config)
     }
     struct publish_sink sink = links_sink(term->links);
     term->relcache = relcache_new(&facts, options->shards);
-    term->publish = publish_new(&sink, (uint32_t)options->shards, config->epoch);
+    term->publish = publish_new(&sink, (uint32_t)options->shards, config->epoch, config->start_lsn);
     term->consume = consume_new(&(struct consume_config){
         .relcache = term->relcache,
         .publish = term->publish,

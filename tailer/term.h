@@ -22,7 +22,8 @@ struct term_config {
     const struct rt_keys *keys;
     struct catalog *catalog;
     struct instruments *metrics;
-    void (*on_ack)(void *ctx); /* a shard has acknowledged something */
+    void (*on_ack)(void *ctx, uint32_t shard);   /* it has acknowledged something */
+    void (*on_fresh)(void *ctx, uint32_t shard); /* it begins a session */
     void *ctx;
     uint64_t epoch;
     uint64_t start_lsn; /* everything before is published */

@@ -32,7 +32,7 @@ static void start(struct run *run, uint8_t state)
     run->catalog.invisible = (state & 16) != 0 ? 1 : 0;
     run->counter_set = fake_counters_of(&run->counters);
     run->relcache = relcache_new(&source, shards);
-    run->publish = publish_new(&sink, shards, 5);
+    run->publish = publish_new(&sink, shards, 5, 0);
     run->consume = consume_new(&(struct consume_config){
         .relcache = run->relcache,
         .publish = run->publish,

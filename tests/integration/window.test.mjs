@@ -9,8 +9,11 @@ import { user } from './lib/token.mjs'
 const WINDOW = 2000
 let system
 let next = 1
+let table // of each shard, one
 before(async () => {
-  system = await System.start({ set: ['database.retry_max=500ms', `window.time=${WINDOW}ms`, 'window.bytes=1MiB'] })
+  system = await System.start({ set: ['database.retry_max=500ms', `window.time=${WINDOW}ms`, 'window.bytes=1MiB', 'links.tailer_ring=1MiB',
+    'links.shard_stall=500ms', 'retention.bytes=64MiB'] })
+  table = await tablesOfBothShards()
   await system.sql(`create table t (id int primary key, v text); grant select on t to authenticated; select enable_realtime('t')`)
 })
 after(() => system?.stop())
@@ -19,6 +22,34 @@ async function listening(table = 't') {
   const client = await Client.open(system, { token: user(system) })
   assert.equal((await client.subscribe(`table:public.${table}`)).type, 'ack')
   return client
+}
+// Finds out by subscribing where eight tables belong; the broker says how many subscriptions it has.
+async function tablesOfBothShards() {
+  await system.sql(Array.from({ length: 8 }, (_, n) =>
+    `create table s${n} (id int primary key, v text); grant select on s${n} to authenticated; select enable_realtime('s${n}');`).join(''))
+  const client = await Client.open(system, { token: user(system) })
+  const counts = () => Promise.all([0, 1].map(each => system.metric(`broker-${each}`, 'pgtide_broker_subscriptions')))
+  const found = []
+  for (let n = 0; n < 8; n++) {
+    const was = await counts()
+    assert.equal((await client.subscribe(`table:public.s${n}`)).type, 'ack')
+    found.push((await counts()).findIndex((count, at) => count > was[at]))
+  }
+  client.close()
+  assert.ok(found.includes(0) && found.includes(1), `tables on both shards: ${found}`)
+  return [0, 1].map(shard => `s${found.indexOf(shard)}`)
+}
+// Rows of 10 kB that PostgreSQL cannot compress, in transactions of their own.
+async function fill(name, from, count) {
+  await system.session(client => Promise.all(Array.from({ length: count }, (_, n) => client.query(
+    `insert into ${name} select $1, string_agg(md5(random()::text), '') from generate_series(1, 320)`, [from + n]))))
+}
+async function hearsAll(client, from, count) {
+  for (let id = from; id < from + count; id++) {
+    const frame = await client.take(each => each.type === 'broadcast' || each.type === 'gap', { deadline: 60_000 })
+    assert.equal(frame.type, 'broadcast', JSON.stringify(frame).slice(0, 300))
+    assert.equal(frame.payload.record.id, id)
+  }
 }
 const write = async () => { await system.sql('insert into t values ($1)', [next]); return next++ }
 const hears = async (client, id) => assert.equal((await client.change('INSERT')).payload.record.id, id)
@@ -107,4 +138,70 @@ test('a standby serves within three seconds of the death of the tailer', async (
   }
   await hears(client, await write())
   client.close()
+})
+
+test('a stopped shard is left behind, and gets everything once when it is back', async () => {
+  const [sick, well] = [await listening(table[0]), await listening(table[1])]
+  await fill(table[0], 1, 10)
+  await hearsAll(sick, 1, 10)
+  await system.kill('broker-0', 'SIGSTOP')
+  // More than the rings of the tailer, of ZeroMQ and of the sockets hold.
+  await Promise.all([fill(table[0], 11, 1500), fill(table[1], 1, 300)])
+  await hearsAll(well, 1, 300)
+  await until('shard 0 is left behind', async () => /shard 0 is left behind/.test((await system.readyz('tailer')).text))
+  assert.equal(await system.metric('tailer', 'pgtide_tailer_left_behind_total'), 1)
+  const lsn = await now()
+  await until('the tailer has read everything', async () => (await system.metric('tailer', 'pgtide_tailer_lag_bytes')) < 1 << 20)
+  await fill(table[1], 301, 20)
+  await hearsAll(well, 301, 20)
+  assert.ok(await behind(lsn) > 1 << 20, 'PostgreSQL keeps what shard 0 does not have')
+
+  await system.kill('broker-0', 'SIGCONT')
+  await hearsAll(sick, 11, 1500)
+  await fill(table[0], 2001, 1)
+  await hearsAll(sick, 2001, 1)
+  assert.deepEqual(await sick.drain(), [])
+  assert.deepEqual(await well.drain(), [])
+  await until('all but the window is confirmed', async () => (await behind(lsn)) <= 0)
+  await system.allReady()
+  assert.equal(await system.metric('tailer', 'pgtide_tailer_given_up_total'), 0)
+  sick.close()
+  well.close()
+})
+
+test('a shard that is away for longer than retention allows is given up, and its clients are told', async () => {
+  const [sick, well] = [await listening(table[0]), await listening(table[1])]
+  await fill(table[0], 3001, 1)
+  await hearsAll(sick, 3001, 1)
+  await system.kill('broker-0', 'SIGSTOP')
+  await fill(table[0], 3002, 500)
+  await system.sql(`create table much as select string_agg(md5(random()::text), '') as v from generate_series(1, 2000000)  as g group by g % 2000`)
+  await until('shard 0 is given up', async () => {
+    await fill(table[1], 3001 + Math.floor(Math.random() * 1e8), 1) // the log goes on
+    return /shard 0 was given up/.test((await system.readyz('tailer')).text)
+  }, { deadline: 60_000 })
+  assert.match(system.log('tailer'), /shard\.given_up/)
+  const lsn = await now()
+  await until('its WAL is let go', async () => (await behind(lsn)) <= 1 << 20)
+  await system.kill('broker-0', 'SIGCONT')
+  await until('the shard takes part again', async () => (await system.readyz('tailer')).ok)
+  await fill(table[0], 4001, 3)
+  // What was in its sockets when it stopped; then the gap; then what comes after it.
+  const ids = []
+  for (let id = 3001; id !== 4003;) {
+    const frame = await sick.take(each => each.type === 'broadcast' || each.type === 'gap', { deadline: 60_000 })
+    id = frame.type === 'gap' ? 'gap' : frame.payload.record.id
+    ids.push(id)
+  }
+  const gap = ids.indexOf('gap')
+  assert.ok(gap >= 0 && ids.lastIndexOf('gap') === gap, `one gap: ${ids}`)
+  ids.slice(0, gap).forEach((id, at) => assert.equal(id, 3002 + at))
+  const after = ids.slice(gap + 1)
+  assert.deepEqual(after.slice(-3), [4001, 4002, 4003])
+  after.forEach((id, at) => assert.ok(at === 0 || id > after[at - 1], `in order: ${after}`))
+  assert.ok(gap < 500, 'something was lost, and said')
+  assert.equal(await system.metric('tailer', 'pgtide_tailer_given_up_total'), 1)
+  await system.allReady()
+  sick.close()
+  well.close()
 })

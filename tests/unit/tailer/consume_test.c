@@ -32,7 +32,7 @@ static int setup(void **state)
     f->catalog.primary = "A";
     f->counter_set = fake_counters_of(&f->counters);
     f->relcache = relcache_new(&source, 1);
-    f->publish = publish_new(&sink, 1, 5);
+    f->publish = publish_new(&sink, 1, 5, 0);
     f->consume = consume_new(&(struct consume_config){ .relcache = f->relcache,
                                                        .publish = f->publish,
                                                        .counters = &f->counter_set,
@@ -259,7 +259,7 @@ static void test_what_was_published_before_a_reconnect_is_not_published_again(vo
     sent(f);
 
     consume_break(f->consume);
-    assert_int_equal(consume_resume_lsn(f->consume), 105);
+    assert_int_equal(publish_resume(f->publish), 105);
     seed(f, 100, 'd');
     assert_string_equal(sent(f), "");
     seed(f, 200, 'd');
@@ -275,7 +275,7 @@ static void test_a_transaction_cut_by_a_reconnect_goes_on_where_it_was(void **st
     take(f, wal_insert(&f->buf, USERS, "1|x"));
     consume_break(f->consume);
     assert_string_equal(sent(f), "[ B100 R1:users:A3b0 I1.0(->1|x) ]");
-    assert_int_equal(consume_resume_lsn(f->consume), 0);
+    assert_int_equal(publish_resume(f->publish), 0);
 
     begin(f, 100);
     take(f, wal_relation(&f->buf, USERS, "users", 'd', "Ab"));
@@ -315,10 +315,10 @@ static void test_a_new_epoch_forgets_what_was_published(void **state)
     sent(f);
 
     consume_break(f->consume);
-    consume_forget(f->consume);
+    publish_gap(f->publish, &(struct wire_gap){ .to = { .epoch = 6 }, .reason = { "r", 1 } }, 40);
     seed(f, 50, 'd');
 
-    assert_string_equal(sent(f), "[ B50 R2:users:A3b0 I2.0(->1|x) E1 ]");
+    assert_string_equal(sent(f), "[ G6 ][ B50 R2:users:A3b0 I2.0(->1|x) E1 ]");
 }
 
 static void test_a_table_not_visible_yet_is_waited_for_without_effect(void **state)

@@ -1,100 +1,5 @@
 /* publish_test.c - frames, progress, gaps and what may be confirmed: tailer/publish.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/tailer/fakes.h"
-
-enum { SHARDS = 2, BIG = 20000 };
-
-struct fixture {
-    struct fake_sink sink;
-    struct publish *publish;
-    struct relation relations[SHARDS]; /* one of each shard */
-    char *big;
-    rt_usec now;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = rt_alloc(sizeof(*f));
-    struct publish_sink sink = fake_sink_of(&f->sink);
-    const struct wire_column column = { .name = { "A", 1 }, .shape = { "\0", 1 } };
-
-    f->publish = publish_new(&sink, SHARDS, 5);
-    f->now = RT_SEC;
-    f->big = rt_alloc(BIG + 1);
-    memset(f->big, 'x', BIG);
-    for (uint32_t i = 0; i < SHARDS; i++) {
-        f->relations[i] = (struct relation){ .rel = i + 1, .shard = i, .column_count = 1 };
-        wire_encode_relation(&f->relations[i].record,
-                             &(struct wire_relation){ .rel = i + 1,
-                                                      .schema = { "s", 1 },
-                                                      .table = { "t", 1 },
-                                                      .identity = 'd',
-                                                      .column_count = 1 },
-                             &column, NULL);
-    }
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    publish_free(f->publish);
-    for (uint32_t i = 0; i < SHARDS; i++) {
-        wire_writer_fini(&f->relations[i].record);
-    }
-    fake_sink_fini(&f->sink);
-    free(f->big);
-    free(f);
-    return 0;
-}
-
-static void begin(struct fixture *f, uint64_t lsn)
-{
-    publish_begin(f->publish, &(struct wire_begin){ .commit_lsn = lsn });
-}
-
-static void change(struct fixture *f, uint32_t shard, uint32_t index, const char *text)
-{
-    struct wire_writer row = { 0 };
-
-    wire_write_array(&row, 1);
-    wire_write_value(&row, &(struct wire_value){ .kind = WIRE_VALUE_TEXT,
-                                                 .text = text,
-                                                 .len = (uint32_t)strlen(text) });
-    publish_change(f->publish, &f->relations[shard],
-                   &(struct wire_change){ .rel = f->relations[shard].rel,
-                                          .index = index,
-                                          .op = WIRE_INSERT,
-                                          .new_row = { row.data, row.len } });
-    wire_writer_fini(&row);
-}
-
-static void end(struct fixture *f, uint64_t lsn, uint32_t count)
-{
-    publish_end(f->publish,
-                &(struct wire_end){ .commit_lsn = lsn, .end_lsn = lsn + 5, .count = count });
-}
-
-static void transaction(struct fixture *f, uint64_t lsn, uint32_t shard)
-{
-    begin(f, lsn);
-    change(f, shard, 0, "x");
-    end(f, lsn, 1);
-}
-
-static const char *sent(struct fixture *f, uint32_t shard)
-{
-    assert_false(f->sink.broken);
-    return fake_sent(&f->sink, shard);
-}
+#include "tests/unit/tailer/publish_fixture.h"
 
 static void test_transactions_of_one_turn_share_a_frame(void **state)
 {
@@ -288,7 +193,7 @@ static void test_a_gap_starts_positions_over(void **state)
     sent(f, 0);
 
     publish_gap(f->publish,
-                &(struct wire_gap){ .to = { .epoch = 9, .lsn = 10 }, .reason = { "r", 1 } });
+                &(struct wire_gap){ .to = { .epoch = 9, .lsn = 10 }, .reason = { "r", 1 } }, 10);
     assert_string_equal(sent(f, 0), "[ G9 ]");
     assert_string_equal(sent(f, 1), "[ G9 ]");
 
@@ -318,7 +223,7 @@ static void test_truncate_goes_to_each_shard_with_its_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, publish_setup, publish_teardown)
         TEST(test_transactions_of_one_turn_share_a_frame),
         TEST(test_a_transaction_of_two_shards_ends_on_both),
         TEST(test_a_huge_transaction_goes_in_parts_that_confirm_nothing),
