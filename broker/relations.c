@@ -14,8 +14,17 @@ struct relations {
     uint64_t next_serial;
 };
 
-static void free_relation(struct relation *relation)
+struct relation *relation_ref(struct relation *relation)
 {
+    relation->refs++;
+    return relation;
+}
+
+void relation_unref(struct relation *relation)
+{
+    if (relation == NULL || --relation->refs > 0) {
+        return;
+    }
     free(relation->columns);
     free(relation->not_streamed);
     free(relation->bytes);
@@ -88,7 +97,7 @@ static void drop(struct relations *relations, struct relation *old)
     }
     (void)rt_map_remove_u64(relations->by_rel, old->rel);
     (void)rt_map_remove_u64(relations->by_oid, old->oid);
-    free_relation(old);
+    relation_unref(old);
 }
 
 struct relations *relations_new(void)
@@ -120,7 +129,7 @@ void relations_clear(struct relations *relations)
     while ((relation = rt_map_next(&iter)) != NULL) {
         rt_map_iter_remove(&iter);
         (void)rt_map_remove_u64(relations->by_rel, relation->rel);
-        free_relation(relation);
+        relation_unref(relation);
     }
     relations->last = NULL;
 }
@@ -131,11 +140,12 @@ enum wire_err relations_put(struct relations *relations, struct wire_span record
     struct relation *relation = rt_alloc(sizeof(*relation));
 
     *out = NULL;
+    relation->refs = 1;
     relation->bytes = rt_realloc(NULL, record.len + 1, 1);
     memcpy(relation->bytes, record.data, record.len);
     enum wire_err err = decode(relation, record.len);
     if (err != WIRE_OK) {
-        free_relation(relation);
+        relation_unref(relation);
         return err;
     }
     relation->serial = relations->next_serial++;

@@ -4,8 +4,9 @@
  * come in order. An older number that comes all the same is unknown, and asked for again.
  * Everything is forgotten when the tailer is a new one, which counts anew.
  *
- * Entries own a copy of their record; pointers to one are valid until the next put or clear.
- * Lookup by number: O(1), a compare for the same relation as last time.
+ * Entries own a copy of their record; pointers to one are valid until the next put or clear, unless a reference is
+ * held: the window keeps the generations that its changes were written under.
+ * Lookup by number: O(1), a compare for the same relation as last time. One thread.
  */
 #ifndef PGTIDE_BROKER_RELATIONS_H
 #define PGTIDE_BROKER_RELATIONS_H
@@ -16,6 +17,7 @@
 #include "proto/records.h"
 
 struct relation {
+    uint64_t refs;
     uint32_t rel;
     uint32_t oid;
     uint64_t serial; /* unique for the life of this process, never 0 */
@@ -29,6 +31,9 @@ struct relation {
     /* A cache of route/, valid while route_serial is route's own. */
     uint64_t route_serial;
     void *route_table;
+    /* Likewise of the window. */
+    uint64_t window_serial;
+    void *window_table;
 };
 
 struct relations;
@@ -42,5 +47,8 @@ enum wire_err relations_put(struct relations *relations, struct wire_span record
 struct relation *relations_find(struct relations *relations, uint32_t rel);
 /* The newest generation of the table with this oid, or NULL. */
 struct relation *relations_of_table(struct relations *relations, uint32_t oid);
+
+struct relation *relation_ref(struct relation *relation);
+void relation_unref(struct relation *relation); /* NULL is fine */
 
 #endif

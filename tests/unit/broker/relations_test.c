@@ -52,6 +52,19 @@ static void test_clear_forgets_all(void **state)
     assert_null(relations_of_table(kit->relations, 10));
 }
 
+static void test_referenced_generation_outlives_its_entry(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *old = relation_ref(kit_relation(kit, 1, 10, "t", "id"));
+
+    (void)kit_relation(kit, 2, 10, "t", "id a");
+    relations_clear(kit->relations);
+    assert_int_equal(old->column_count, 1);
+    assert_memory_equal(old->columns[0].name.data, "id", 2);
+    relation_unref(old);
+    relation_unref(NULL);
+}
+
 static void test_bad_record_changes_nothing(void **state)
 {
     struct kit *kit = *state;
@@ -101,6 +114,7 @@ int main(void)
         TEST(test_newer_generation_replaces_the_older),
         TEST(test_number_used_for_another_table_replaces_the_first),
         TEST(test_clear_forgets_all),
+        TEST(test_referenced_generation_outlives_its_entry),
         TEST(test_bad_record_changes_nothing),
     };
 
