@@ -21,6 +21,7 @@ struct stats {
     struct rt_counter *evicted;
     struct rt_counter *ignored;
     struct rt_counter *refused[WIRE_CODE_RATE_LIMITED + 1];
+    struct rt_counter *bad_markers;
     struct rt_counter *authority_queries;
     struct rt_counter *authority_retries;
     struct rt_counter *authority_reloads;
@@ -31,6 +32,10 @@ struct stats {
     struct rt_gauge *edges;
     struct rt_gauge *stalled_edges;
     struct rt_gauge *paused_seconds[PAUSE_REASONS];
+    struct rt_gauge *window_bytes;
+    struct rt_gauge *window_seconds;
+    struct rt_gauge *window_entries;
+    struct rt_gauge *window_floor_lsn;
     struct rt_gauge *position_lsn;
     struct rt_gauge *database_time;
 };

@@ -1,7 +1,8 @@
 /* broker/upstream.h - the tailer's stream, as records: order, duplicates, holes, relation numbers. No I/O.
  *
- * Frames of the link go in, whole and in order; what is new in them goes to the route. A record at or
- * before the last one of the same epoch is dropped: a tailer that restarts sends a part again.
+ * Frames of the link go in, whole and in order; what is new in them goes to the window, whether somebody watches it or
+ * not, and to the route. A record at or before the last one of the same epoch is dropped: a tailer that restarts sends
+ * a part again.
  *
  * Processing stops inside a frame when something must be known first; the rest of the frame is kept here, and the owner gives
  * no further frame until it is done:
@@ -24,9 +25,11 @@
 #include "broker/relations.h"
 #include "broker/route/route.h"
 #include "broker/stats.h"
+#include "broker/window.h"
 #include "runtime/clock.h"
 
 #define UPSTREAM_DDL_PREFIX   "pgtide.ddl"
+#define UPSTREAM_FRESH_PREFIX "pgtide.fresh"
 #define UPSTREAM_NEED_REPEAT  (1 * RT_SEC)
 #define UPSTREAM_NEED_TIMEOUT (10 * RT_SEC)
 
@@ -46,6 +49,7 @@ struct upstream_events {
 
 struct upstream_config {
     struct route *route;
+    struct window *window; /* of the same route */
     struct relations *relations;
     struct stats *stats;
     const struct upstream_events *events;

@@ -3,7 +3,7 @@
  * Changes and truncates of complete transactions, with their raw records, in the order of the stream; per table (by name) an
  * index by position. Bounded by bytes and by time: the oldest transactions go first, whole. What is kept is complete
  * after `floor`; a transaction whose beginning was never seen, or that alone is larger than the window, moves the floor behind itself.
- * The open transaction's entries are kept, but no reader sees them before its end.
+ * Readers see the open transaction's entries too: it is committed, only not here in full. They go again when it never ends.
  *
  * A reader keeps a position, not a pointer: it seeks again whenever the window may have changed, and has been overtaken
  * when the floor is behind its position no longer (window_covers()).
@@ -30,8 +30,8 @@ struct window;
 struct window_table;
 
 struct window_transaction {
-    uint64_t lsn; /* of the commit */
-    uint64_t end_lsn;
+    uint64_t lsn;     /* of the commit */
+    uint64_t end_lsn; /* this, `count` and `arrived`: once it is complete */
     int64_t commit_time;
     rt_usec arrived; /* when it was complete */
     uint32_t xid;
@@ -81,10 +81,10 @@ void window_tick(struct window *window, rt_usec now);
 bool window_floor(const struct window *window, struct wire_position *out);
 /* Whether everything after `position` (of the window's epoch) is here. */
 bool window_covers(const struct window *window, const struct wire_position *position);
-/* Stands before the first complete entry of the table behind `after`. False: nothing of this table is kept. */
+/* Stands before the first entry of the table behind `after`. False: nothing of this table is kept. */
 bool window_seek(const struct window *window, const char *schema, const char *table,
                  const struct wire_position *after, struct window_cursor *out);
-/* The next complete entry, or NULL. */
+/* The next entry, or NULL. */
 const struct window_entry *window_next(struct window_cursor *cursor);
 struct wire_span window_record(const struct window_entry *entry);
 /* Whether one of the transactions evicted last (WINDOW_EVICTED_XIDS of them) is not visible to the snapshot. */

@@ -16,7 +16,7 @@ static void list_remove(struct edge_list *list, const struct route_edge *edge)
     }
 }
 
-static void send_out(struct route_edge *edge)
+void edge_send(struct route_edge *edge)
 {
     const struct route_config *config = &edge->route->config;
 
@@ -59,53 +59,6 @@ static void abandon(struct route *route)
     route->open.count = 0;
 }
 
-static enum wire_err hide_columns(struct wire_writer *out, struct wire_tuple row,
-                                  const bool *visible, uint32_t columns)
-{
-    static const struct wire_value missing = { .kind = WIRE_VALUE_MISSING };
-    struct wire_reader in;
-    struct wire_value value;
-    uint32_t count = 0;
-
-    if (wire_tuple_open(row, &in, &count) != WIRE_OK || count != columns) {
-        return WIRE_ERR_ARITY;
-    }
-    wire_write_array(out, count);
-    for (uint32_t i = 0; i < count; i++) {
-        enum wire_err err = wire_tuple_next(&in, &value);
-        if (err != WIRE_OK) {
-            return err;
-        }
-        wire_write_value(out, visible[i] ? &value : &missing);
-    }
-    return WIRE_OK;
-}
-
-/* Both rows of the change as this lane may see them, in route->rows. */
-static bool hide_rows(struct route *route, const struct lane *lane, uint32_t columns,
-                      struct wire_deliver *head)
-{
-    struct wire_writer *rows = &route->rows;
-    bool has_new = head->new_row.data != NULL;
-    bool has_old = head->old_row.data != NULL;
-
-    wire_writer_clear(rows);
-    if (has_new && hide_columns(rows, head->new_row, lane->visible, columns) != WIRE_OK) {
-        return false;
-    }
-    size_t split = rows->len;
-    if (has_old && hide_columns(rows, head->old_row, lane->visible, columns) != WIRE_OK) {
-        return false;
-    }
-    if (has_new) {
-        head->new_row = (struct wire_tuple){ rows->data, split };
-    }
-    if (has_old) {
-        head->old_row = (struct wire_tuple){ rows->data + split, rows->len - split };
-    }
-    return true;
-}
-
 static void deliver(struct lane *lane, const struct relation *relation,
                     const struct wire_change *change)
 {
@@ -119,7 +72,7 @@ static void deliver(struct lane *lane, const struct relation *relation,
         .old_row = change->old_row,
     };
 
-    if (!lane->whole && !hide_rows(route, lane, relation->column_count, &head)) {
+    if (!lane->whole && !rows_hide(route, lane->visible, relation->column_count, &head)) {
         rt_counter_add(route->config.stats->withheld, 1);
         return;
     }
@@ -161,12 +114,6 @@ static void collect_truncated(struct lane *lane, const struct relation *relation
     }
 }
 
-static void reach(struct route *route, uint64_t epoch, uint64_t lsn, uint32_t index)
-{
-    route->known = true;
-    route->at = (struct wire_position){ .epoch = epoch, .lsn = lsn, .index = index };
-}
-
 struct wire_writer *edge_out(struct route_edge *edge)
 {
     if (!edge->queued) {
@@ -179,7 +126,7 @@ struct wire_writer *edge_out(struct route_edge *edge)
 void edge_cut(struct route_edge *edge)
 {
     if (edge->out.len > ROUTE_FRAME_BYTES) {
-        send_out(edge);
+        edge_send(edge);
     }
 }
 
@@ -209,7 +156,8 @@ void route_begin(struct route *route, const struct wire_begin *begin)
         route->transaction_serial++;
     }
     if (!route->known || route->at.epoch != begin->epoch) {
-        reach(route, begin->epoch, begin->commit_lsn - 1, UINT32_MAX);
+        route_reach(route,
+                    &(struct wire_position){ begin->epoch, begin->commit_lsn - 1, UINT32_MAX });
     }
     route->begin = *begin;
     route->in_transaction = true;
@@ -225,7 +173,6 @@ void route_change(struct route *route, struct relation *relation, const struct w
             deliver(&table->lanes[i], relation, change);
         }
         rt_counter_add(route->config.stats->matched, table->lane_count > 0 ? 1 : 0);
-        route->delivered = route->delivered || table->lane_count > 0;
     }
     route->at.lsn = route->begin.commit_lsn;
     route->at.index = change->index;
@@ -251,55 +198,36 @@ void route_truncate(struct route *route, struct relation *const *relations, uint
         write_truncated(route->edges.items[i], truncate);
     }
     rt_counter_add(route->config.stats->matched, matched ? 1 : 0);
-    route->delivered = route->delivered || matched;
     route->at.lsn = route->begin.commit_lsn;
     route->at.index = truncate->index;
 }
 
 void route_end(struct route *route, const struct wire_end *end)
 {
+    struct wire_position at = { route->begin.epoch, route->begin.commit_lsn, UINT32_MAX };
+
     for (size_t i = 0; i < route->open.count; i++) {
         struct route_edge *edge = route->open.items[i];
         wire_encode_end(out_begun(edge), end);
         edge->begun = false;
         edge->open = false;
+        edge->told = at;
     }
     route->open.count = 0;
     route->in_transaction = false;
-    reach(route, route->begin.epoch, route->begin.commit_lsn, UINT32_MAX);
+    route->server_time = route->begin.commit_time;
+    route_reach(route, &at);
     subs_arm_all(route);
-}
-
-void route_progress(struct route *route, const struct wire_progress *progress, rt_usec now)
-{
-    /* A commit record may still begin exactly at progress->lsn: what is complete ends before it. */
-    struct wire_position complete = { progress->epoch, progress->lsn - 1, UINT32_MAX };
-    bool idle = !route->delivered;
-
-    if (!route->known || route->at.epoch != complete.epoch ||
-        wire_position_cmp(&route->at, &complete) < 0) {
-        reach(route, complete.epoch, complete.lsn, complete.index);
-    }
-    if (!route->in_transaction) {
-        subs_arm_all(route);
-    }
-    if (!idle && now - route->progress_at < RT_SEC) {
-        return;
-    }
-    for (size_t i = 0; i < route->edges.count; i++) {
-        wire_encode_progress(edge_out(route->edges.items[i]), progress);
-    }
-    route->progress_at = now;
-    route->delivered = false;
 }
 
 void route_gap(struct route *route, const struct wire_gap *gap)
 {
     abandon(route);
     route->in_transaction = false;
-    reach(route, gap->to.epoch, gap->to.lsn, gap->to.index);
+    route_reach(route, &gap->to);
     for (size_t i = 0; i < route->edges.count; i++) {
         wire_encode_gap(edge_out(route->edges.items[i]), gap);
+        route->edges.items[i]->told = route->complete;
     }
     rt_counter_add(route->config.stats->gaps, 1);
     subs_arm_all(route);
@@ -309,7 +237,7 @@ void route_flush(struct route *route)
 {
     for (size_t i = 0; i < route->pending.count; i++) {
         route->pending.items[i]->queued = false;
-        send_out(route->pending.items[i]);
+        edge_send(route->pending.items[i]);
     }
     route->pending.count = 0;
 }

@@ -96,8 +96,10 @@ struct route_edge {
     bool queued; /* listed in route->pending */
     bool begun;  /* BEGIN is in `out` */
     bool open;   /* BEGIN of the transaction at hand was sent, END not: listed in route->open */
-    uint64_t open_serial; /* of the transaction whose BEGIN was sent last */
-    uint32_t *truncated;  /* groups of the truncate at hand */
+    uint64_t open_serial;      /* of the transaction whose BEGIN was sent last */
+    struct wire_position told; /* it knows that it has everything up to here */
+    rt_usec told_at;           /* when it was last sent PROGRESS */
+    uint32_t *truncated;       /* groups of the truncate at hand */
     uint32_t truncated_count;
     uint32_t truncated_cap;
 };
@@ -122,12 +124,12 @@ struct route {
     size_t unarmed_cap;
     struct wire_begin begin;
     bool in_transaction;
-    uint64_t transaction_serial; /* changes with the commit position */
-    bool known;                  /* `at` says something */
-    struct wire_position at;     /* everything up to here has been routed */
-    rt_usec progress_at;
-    bool delivered;          /* since progress_at */
-    struct wire_writer rows; /* scratch for rows with hidden columns */
+    uint64_t transaction_serial;   /* changes with the commit position */
+    bool known;                    /* `at` says something */
+    struct wire_position at;       /* everything up to here has been routed */
+    struct wire_position complete; /* likewise, and no transaction goes on behind it */
+    int64_t server_time;           /* the database's clock about there */
+    struct wire_writer rows;       /* scratch for rows with hidden columns */
 };
 
 /* table.c */
@@ -151,10 +153,21 @@ void subs_arm_all(struct route *route);
 void sub_refuse(struct sub *sub, int code, const char *message); /* writes REFUSE and frees it */
 void edge_drop_all(struct route_edge *edge);
 
+/* rows.c */
+/* Both rows of a change with the columns that are not `visible` taken out, in route->rows. False when they do not fit
+ * the relation. */
+bool rows_hide(struct route *route, const bool *visible, uint32_t columns,
+               struct wire_deliver *head);
+
+/* progress.c */
+/* Everything up to here is routed, and outside of transactions also complete. */
+void route_reach(struct route *route, const struct wire_position *position);
+
 /* fanout.c */
 struct wire_writer *
 edge_out(struct route_edge *edge);         /* to write records that belong to no transaction */
 void edge_cut(struct route_edge *edge);    /* sends the frame when it is large enough */
+void edge_send(struct route_edge *edge);   /* sends the frame at hand, if any */
 void edge_forget(struct route_edge *edge); /* takes it out of all lists */
 void edge_list_add(struct edge_list *list, struct route_edge *edge);
 

@@ -16,7 +16,7 @@
  * known by then, and always the first DELIVER for it.
  *
  * Every frame for an edge stands alone: BEGIN (continued, when an earlier frame had it), deliveries, END when the
- * transaction is over. An edge that nothing is delivered to gets neither.
+ * transaction is over. An edge that nothing is delivered to gets neither, but PROGRESS.
  *
  * Cost: a change, O(groups of the table × edges with members); subscribe and unsubscribe, O(edges of the
  * group); nothing per subscription but when rights change. About 110 bytes a subscription. One thread.
@@ -30,6 +30,7 @@
 #include "broker/access.h"
 #include "broker/relations.h"
 #include "broker/stats.h"
+#include "broker/window.h"
 #include "proto/records.h"
 #include "runtime/clock.h"
 
@@ -38,7 +39,9 @@
 #define ROUTE_GROUPS_MAX     4096u    /* of one table */
 #define ROUTE_FRAME_BYTES                                                                          \
     262144u /* a frame for an edge is cut behind the record that passes this */
-#define ROUTE_START_TIMEOUT (10 * RT_SEC) /* wait for the tailer's first word */
+#define ROUTE_PROGRESS_QUICK (20 * RT_MSEC)
+#define ROUTE_PROGRESS_IDLE  RT_SEC
+#define ROUTE_START_TIMEOUT  (10 * RT_SEC) /* wait for the tailer's first word */
 
 struct audience;
 struct route;
@@ -58,6 +61,7 @@ struct route_config {
     uint32_t shard;
     int64_t shards;
     struct relations *relations;
+    struct window *window; /* outlives the route; fed before the route is told */
     struct stats *stats;
     const struct route_events *events;
     void *ctx;
@@ -84,6 +88,11 @@ void route_truncate(struct route *route, struct relation *const *relations, uint
                     const struct wire_truncate *truncate);
 void route_end(struct route *route, const struct wire_end *end);
 void route_progress(struct route *route, const struct wire_progress *progress, rt_usec now);
+/* A freshness marker came through: every edge is told. */
+void route_fresh(struct route *route, const struct wire_fresh *fresh);
+/* PROGRESS to each edge that is behind, ROUTE_PROGRESS_QUICK after its last one, and to one that is not, after
+ * ROUTE_PROGRESS_IDLE. True when an edge is still behind: call again after ROUTE_PROGRESS_QUICK. */
+bool route_tell(struct route *route, rt_usec now);
 /* Ends the transaction at hand, if any, without an END. */
 void route_gap(struct route *route, const struct wire_gap *gap);
 /* Sends what has been collected. */

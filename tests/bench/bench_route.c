@@ -18,6 +18,7 @@ struct bench {
     struct rt_metrics *metrics;
     struct stats stats;
     struct relations *relations;
+    struct window *window;
     struct route *route;
     struct upstream *up;
     struct audience *audience;
@@ -101,12 +102,15 @@ static void start(struct bench *bench, bool columns)
     bench->metrics = rt_metrics_new();
     stats_init(&bench->stats, bench->metrics);
     bench->relations = relations_new();
+    bench->window = window_new((size_t)256 << 20, 120 * RT_SEC);
     bench->route = route_new(&(struct route_config){ .shards = 1,
                                                      .relations = bench->relations,
+                                                     .window = bench->window,
                                                      .stats = &bench->stats,
                                                      .events = &route_events,
                                                      .ctx = bench });
     bench->up = upstream_new(&(struct upstream_config){ .route = bench->route,
+                                                        .window = bench->window,
                                                         .relations = bench->relations,
                                                         .stats = &bench->stats,
                                                         .events = &events,
@@ -136,6 +140,7 @@ static void stop(struct bench *bench)
 {
     upstream_free(bench->up);
     route_free(bench->route);
+    window_free(bench->window);
     relations_free(bench->relations);
     rt_metrics_free(bench->metrics);
 }

@@ -21,6 +21,7 @@ struct fake {
     struct rt_metrics *metrics;
     struct stats stats;
     struct relations *relations;
+    struct window *window;
     struct route *route;
     struct audience *watches[FAKE_WATCHES];
     size_t watch_count;
@@ -71,6 +72,7 @@ static inline enum wire_err fake_decode(enum wire_type type, struct wire_reader 
     struct wire_begin begin;
     struct wire_end end;
     struct wire_progress progress;
+    struct wire_fresh fresh;
     struct wire_gap gap;
     struct wire_group group;
     struct wire_deliver deliver;
@@ -81,6 +83,7 @@ static inline enum wire_err fake_decode(enum wire_type type, struct wire_reader 
     return type == WIRE_BEGIN              ? wire_decode_begin(in, &begin)
            : type == WIRE_END              ? wire_decode_end(in, &end)
            : type == WIRE_PROGRESS         ? wire_decode_progress(in, &progress)
+           : type == WIRE_FRESH            ? wire_decode_fresh(in, &fresh)
            : type == WIRE_GAP              ? wire_decode_gap(in, &gap)
            : type == WIRE_GROUP            ? wire_decode_group(in, &group)
            : type == WIRE_DELIVER          ? wire_decode_deliver(in, &deliver)
@@ -119,9 +122,11 @@ static inline void fake_init(struct fake *fake)
     fake->metrics = rt_metrics_new();
     stats_init(&fake->stats, fake->metrics);
     fake->relations = relations_new();
+    fake->window = window_new(65536, RT_SEC);
     struct route_config config = { .shard = 0,
                                    .shards = 1,
                                    .relations = fake->relations,
+                                   .window = fake->window,
                                    .stats = &fake->stats,
                                    .events = &events,
                                    .ctx = fake };
@@ -132,6 +137,7 @@ static inline void fake_init(struct fake *fake)
 static inline void fake_fini(struct fake *fake)
 {
     route_free(fake->route);
+    window_free(fake->window);
     relations_free(fake->relations);
     fake_check(fake->watch_count == 0 && fake->overflow == 0);
     fake_check((int)fake->stats.subscriptions->value == 0);

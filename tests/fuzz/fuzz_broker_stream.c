@@ -80,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .need = on_need, .fence = on_fence, .new_epoch = on_epoch, .malformed = on_malformed
     };
     struct stream stream;
+    rt_usec now = RT_SEC;
 
     if (size == 0) {
         return 0;
@@ -88,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stream.waits = (data[0] & 2) != 0;
     stream.needed = 0;
     struct upstream_config config = { .route = stream.fake.route,
+                                      .window = stream.fake.window,
                                       .relations = stream.fake.relations,
                                       .stats = &stream.fake.stats,
                                       .events = &events,
@@ -107,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bool done = upstream_frame(up, (struct wire_span){ copy, len }, RT_SEC);
         free(copy);
         finish(up, done);
+        (void)route_tell(stream.fake.route, now += RT_MSEC);
         route_flush(stream.fake.route);
         data += len;
         size -= len;

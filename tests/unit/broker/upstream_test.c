@@ -95,6 +95,7 @@ static int setup(void **state)
 
     kit_init(&f->kit);
     struct upstream_config config = { .route = f->kit.route,
+                                      .window = f->kit.window,
                                       .relations = f->kit.relations,
                                       .stats = &f->kit.stats,
                                       .events = &events,
@@ -415,6 +416,22 @@ static void test_truncate_waits_for_all_its_relations(void **state)
     kit_expect(&f->kit, 0, "begin 200\ntruncate 0 1\nend 200\n");
 }
 
+static void test_marker_in_the_stream_goes_to_the_edges_or_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const contents[] = { "1700000000000001", "", "12x", "99999999999999999999" };
+
+    for (int i = 0; i < 4; i++) {
+        wire_encode_message(&f->out, &(struct wire_message){ .lsn = 150,
+                                                             .prefix = kit_text("pgtide.fresh"),
+                                                             .content = kit_text(contents[i]) });
+    }
+    assert_true(feed(f));
+    kit_expect(&f->kit, 0, "fresh 150 written 1700000000000001\n");
+    assert_int_equal(f->kit.stats.bad_markers->value, 3);
+    expect_asked(f, "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -437,6 +454,7 @@ int main(void)
         TEST(test_change_outside_a_transaction_is_refused),
         TEST(test_progress_does_not_swallow_a_commit_at_its_own_position),
         TEST(test_truncate_waits_for_all_its_relations),
+        TEST(test_marker_in_the_stream_goes_to_the_edges_or_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

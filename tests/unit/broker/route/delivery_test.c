@@ -251,25 +251,75 @@ static void test_gap_goes_to_every_edge_and_ends_the_transaction(void **state)
     kit_expect(kit, 1, "gap 200/0 to 500/end\n");
 }
 
-static void test_progress_is_passed_on_at_most_every_second_under_load(void **state)
+static void test_edge_that_is_behind_is_told_soon_and_another_rarely(void **state)
 {
     struct kit *kit = *state;
     struct relation *t = kit_relation(kit, 1, 10, "t", "id");
-    struct wire_progress progress = { .epoch = KIT_EPOCH, .lsn = 300 };
+    struct wire_progress progress = { .epoch = KIT_EPOCH, .lsn = 301 };
+    rt_usec now = 10 * RT_SEC;
 
     settle(kit, 100);
     watch(kit, 0, "anon", "*");
-    route_progress(kit->route, &progress, 10 * RT_SEC);
-    kit_expect(kit, 0, "progress 300\n");
+    route_progress(kit->route, &progress, now);
+    kit_expect(kit, 0, "progress 301\n");
+    kit_expect(kit, 1, "progress 301\n");
     kit_start(kit, 400);
     kit_change(kit, t, 0, "1", NULL);
+    now += ROUTE_PROGRESS_QUICK;
+    assert_false(route_tell(kit->route, now)); /* nothing is complete behind 300 */
     kit_end(kit, 400);
-    route_progress(kit->route, &progress, 11 * RT_SEC - 1);
     kit_expect(kit, 0, "begin 400\ndeliver 0 1I new=1 old=-\nend 400\n");
+    kit_expect(kit, 1, "");
+    assert_false(route_tell(kit->route, now));
+    kit_expect(kit, 0, ""); /* the END said it */
+    kit_expect(kit, 1, "progress 401\n");
 
-    route_progress(kit->route, &progress, 11 * RT_SEC);
-    route_progress(kit->route, &progress, 11 * RT_SEC + 1); /* idle: at once */
-    kit_expect(kit, 0, "progress 300\nprogress 300\n");
+    settle(kit, 500);
+    assert_true(route_tell(kit->route, now + ROUTE_PROGRESS_QUICK - 1));
+    kit_expect(kit, 1, "");
+    assert_false(route_tell(kit->route, now + ROUTE_PROGRESS_QUICK));
+    kit_expect(kit, 0, "progress 501\n");
+    kit_expect(kit, 1, "progress 501\n");
+    now += ROUTE_PROGRESS_QUICK;
+    assert_false(route_tell(kit->route, now + ROUTE_PROGRESS_IDLE - 1));
+    kit_expect(kit, 1, "");
+    assert_false(route_tell(kit->route, now + ROUTE_PROGRESS_IDLE));
+    kit_expect(kit, 1, "progress 501\n");
+}
+
+static void test_edge_inside_a_transaction_of_its_own_is_told_by_its_end(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = kit_relation(kit, 1, 10, "t", "id");
+
+    settle(kit, 100);
+    watch(kit, 0, "anon", "*");
+    kit_start(kit, 200);
+    kit_change(kit, t, 0, "1", NULL);
+    assert_false(route_tell(kit->route, RT_SEC));
+    kit_expect(kit, 0, "begin 200\ndeliver 0 1I new=1 old=-\n");
+    kit_expect(kit, 1, "progress 101\n");
+}
+
+static void test_freshness_marker_goes_to_every_edge_in_no_transaction(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = kit_relation(kit, 1, 10, "t", "id");
+
+    settle(kit, 100);
+    watch(kit, 0, "anon", "*");
+    kit->frames[0] = 0;
+    kit_start(kit, 200);
+    kit_change(kit, t, 0, "1", NULL);
+    route_fresh(kit->route, &(struct wire_fresh){ KIT_EPOCH, 150, 1234567 });
+    kit_change(kit, t, 1, "2", NULL);
+    kit_end(kit, 200);
+
+    kit_expect(kit, 0,
+               "begin 200\ndeliver 0 1I new=1 old=-\nfresh 150 written 1234567\n"
+               "begin 200 again\ndeliver 1 1I new=2 old=-\nend 200\n");
+    kit_expect(kit, 2, "fresh 150 written 1234567\n");
+    assert_int_equal(kit->frames[0], 2);
 }
 
 static void test_large_output_is_cut_into_frames_that_stand_alone(void **state)
@@ -312,7 +362,9 @@ int main(void)
         TEST(test_edge_that_joins_or_leaves_counts_from_the_next_change),
         TEST(test_truncate_names_the_groups_of_all_its_tables),
         TEST(test_gap_goes_to_every_edge_and_ends_the_transaction),
-        TEST(test_progress_is_passed_on_at_most_every_second_under_load),
+        TEST(test_edge_that_is_behind_is_told_soon_and_another_rarely),
+        TEST(test_edge_inside_a_transaction_of_its_own_is_told_by_its_end),
+        TEST(test_freshness_marker_goes_to_every_edge_in_no_transaction),
         TEST(test_large_output_is_cut_into_frames_that_stand_alone),
     };
 

@@ -258,6 +258,7 @@ static void test_channel_of_another_shard_is_refused(void **state)
         struct route_config config = { .shard = shard,
                                        .shards = 2,
                                        .relations = kit->relations,
+                                       .window = kit->window,
                                        .stats = &kit->stats,
                                        .events = &events,
                                        .ctx = kit };

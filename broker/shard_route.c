@@ -1,0 +1,122 @@
+/* broker/shard_route.c - what the route asks for, who answers, and where its frames go. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "broker/shard_impl.h"
+
+enum { NAME_SIZE = 32 };
+
+static void *on_watch(void *ctx, struct audience *audience, const char *schema, const char *table,
+                      const char *role)
+{
+    struct shard *shard = ctx;
+
+    return authority_watch(shard->authority, schema, table, role, audience);
+}
+
+static void on_unwatch(void *ctx, void *watch)
+{
+    (void)ctx;
+    authority_unwatch(watch);
+}
+
+static void on_send(void *ctx, void *edge_user, struct wire_span frame)
+{
+    (void)ctx;
+    edges_send(edge_user, frame);
+}
+
+static void on_access(void *ctx, void *user, struct access *access)
+{
+    struct shard *shard = ctx;
+
+    route_access(user, access);
+    rt_defer_schedule(shard->flush);
+}
+
+static void on_settled(void *ctx)
+{
+    struct shard *shard = ctx;
+
+    upstream_settled(shard->upstream);
+    shard_go_on(shard);
+}
+
+static void on_database(void *ctx, bool up, const char *reason)
+{
+    struct shard *shard = ctx;
+
+    if (up) {
+        rt_log_info(shard->process->log, "database.up", RT_KV_END);
+        rt_condition_set(shard->database_ready, true, "connected");
+    } else {
+        rt_log_warn(shard->process->log, "database.down", RT_S("reason", reason));
+        rt_condition_set(shard->database_ready, false, "%s", reason);
+    }
+}
+
+void shard_flush(struct shard *shard)
+{
+    route_flush(shard->route);
+    if (!shard->telling && route_tell(shard->route, rt_now())) {
+        shard->telling = true;
+        rt_timer_set(shard->tell, ROUTE_PROGRESS_QUICK, 0);
+    }
+    route_flush(shard->route);
+}
+
+void shard_set_window_metrics(struct shard *shard, rt_usec now)
+{
+    const struct window *window = shard->window;
+    struct wire_position floor;
+
+    rt_gauge_set(shard->stats.window_bytes, (double)window_bytes(window));
+    rt_gauge_set(shard->stats.window_entries, (double)window_entries(window));
+    rt_gauge_set(shard->stats.window_seconds, (double)window_age(window, now) / 1e6);
+    if (window_floor(window, &floor)) {
+        rt_gauge_set(shard->stats.window_floor_lsn, (double)floor.lsn);
+    }
+}
+
+void shard_make_route(struct shard *shard)
+{
+    static const struct route_events events = { .watch = on_watch,
+                                                .unwatch = on_unwatch,
+                                                .send = on_send };
+    const struct rt_config *config = shard->process->config;
+    struct route_config route = {
+        .shard = (uint32_t)config->broker_shard,
+        .shards = config->shards,
+        .relations = shard->relations,
+        .window = shard->window,
+        .stats = &shard->stats,
+        .events = &events,
+        .ctx = shard,
+    };
+
+    shard->route = route_new(&route);
+}
+
+void shard_make_authority(struct shard *shard)
+{
+    static const struct authority_events events = { .on_access = on_access,
+                                                    .on_settled = on_settled,
+                                                    .on_state = on_database };
+    const struct rt_config *config = shard->process->config;
+    char name[NAME_SIZE];
+    struct authority_config authority = {
+        .loop = shard->process->loop,
+        .log = shard->process->log,
+        .stats = &shard->stats,
+        .conninfo = config->database_url,
+        .application_name = name,
+        .publication = config->database_publication,
+        .timeout = config->database_connect_timeout,
+        .retry_max = config->database_retry_max,
+        .events = &events,
+        .ctx = shard,
+    };
+
+    (void)snprintf(name, sizeof(name), "pgtide-broker-%" PRId64, config->broker_shard);
+    shard->authority = authority_new(&authority);
+}
