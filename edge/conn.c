@@ -326,6 +326,11 @@ void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err er
     conn->session = conn->dialect->on_open(dialect_ctx, conn, err, identity);
 }
 
+void edge_conn_set_transactions(struct edge_conn *conn, bool wanted)
+{
+    conn->transactions = wanted;
+}
+
 void edge_conn_plan_close(struct edge_conn *conn, rt_usec delay, unsigned code, const char *reason)
 {
     if (conn->state == CONN_OPEN) {
@@ -401,6 +406,11 @@ uint64_t edge_conn_id(const struct edge_conn *conn)
 size_t edge_conn_waiting_bytes(const struct edge_conn *conn)
 {
     return conn->queue.bytes;
+}
+
+bool edge_conn_wants_transactions(const struct edge_conn *conn)
+{
+    return conn->transactions;
 }
 
 void *edge_conn_session(const struct edge_conn *conn)

@@ -54,6 +54,8 @@ void edge_conn_close_after(struct edge_conn *conn, rt_usec delay, unsigned code,
 bool edge_conn_is_open(const struct edge_conn *conn);
 uint64_t edge_conn_id(const struct edge_conn *conn); /* never reused; for logs */
 size_t edge_conn_waiting_bytes(const struct edge_conn *conn);
+/* Whether the client asked for whole transactions (?transactions=true); known in on_open. */
+bool edge_conn_wants_transactions(const struct edge_conn *conn);
 void *edge_conn_session(const struct edge_conn *conn); /* what on_open returned */
 
 #endif

@@ -10,6 +10,8 @@
 /* Takes the socket over, after the handshake. Nothing is read before the loop's next turn. `dialect` outlives it. */
 struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
                                 const struct edge_dialect *dialect, struct rt_gauge *gauge);
+/* What the request asked for, before the dialect is asked. */
+void edge_conn_set_transactions(struct edge_conn *conn, bool wanted);
 /* Hands it to the dialect. The identity is the dialect's, see dialect.h. A connection that is never opened
  * gets no callbacks. */
 void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err err,

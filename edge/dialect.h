@@ -2,7 +2,8 @@
  *
  * A dialect turns client messages into the neutral operations of edge/hub.h and events into frames. It
  * knows no other dialect, no ZeroMQ and no libwebsockets. The server verifies the token (query `token`
- * or Authorization: Bearer; the header wins) before on_open.
+ * or Authorization: Bearer; the header wins) before on_open. Of the rest of the query it knows `transactions=true`
+ * (edge_conn_wants_transactions()).
  */
 #ifndef PGTIDE_EDGE_DIALECT_H
 #define PGTIDE_EDGE_DIALECT_H

@@ -102,6 +102,18 @@ static void copy_token(struct lws *wsi, struct handshake_request *request)
     request->token[0] = '\0';
 }
 
+/* Any other value is the default, so that a page may send transactions=false. The room for the token is used to look at
+ * each argument, since it is large enough for all. */
+static void copy_flags(struct lws *wsi, struct handshake_request *request)
+{
+    for (int i = 0; lws_hdr_copy_fragment(wsi, request->token, (int)sizeof(request->token),
+                                          WSI_TOKEN_HTTP_URI_ARGS, i) != -1;
+         i++) {
+        request->transactions =
+            request->transactions || strcmp(request->token, "transactions=true") == 0;
+    }
+}
+
 static void copy_request(struct handshake *hs, struct lws *wsi)
 {
     struct handshake_request *request = &hs->request;
@@ -109,6 +121,7 @@ static void copy_request(struct handshake *hs, struct lws *wsi)
 
     hs->parsed = true;
     copy_path(wsi, request, lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0);
+    copy_flags(wsi, request);
     copy_token(wsi, request);
     request->version_13 = lws_hdr_copy(wsi, version, (int)sizeof(version), WSI_TOKEN_VERSION) > 0 &&
                           strcmp(version, "13") == 0;
@@ -235,6 +248,7 @@ const struct handshake_request *handshake_run(struct handshake *hs, const struct
     hs->request.token[0] = '\0';
     hs->request.token_len = 0;
     hs->request.has_token = false;
+    hs->request.transactions = false;
     hs->request.version_13 = false;
     hs->request.established = false;
     hs->request.response = (struct rt_span){ hs->response, 0 };

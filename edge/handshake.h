@@ -33,6 +33,7 @@ struct handshake_request {
     bool has_token;                /* from the Authorization header, else from the query */
     char token[HANDSHAKE_TOKEN_MAX];
     size_t token_len;
+    bool transactions;       /* query: transactions=true */
     bool version_13;         /* Sec-WebSocket-Version */
     bool established;        /* `response` is a 101 */
     struct rt_span response; /* what libwebsockets answered */

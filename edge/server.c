@@ -145,6 +145,7 @@ static void let_in(struct edge_server *server, struct http_client *client, size_
     }
     struct edge_conn *conn = take_over(server, client, index, request);
     rt_counter_add(server->opened[index], 1);
+    edge_conn_set_transactions(conn, request->transactions);
     edge_conn_open(conn, server->dialect_ctx[index], err, &identity);
     if (input->rest_len > 0) {
         edge_conn_input(conn, input->rest, input->rest_len);

@@ -131,6 +131,31 @@ static void test_plain_requests_are_parsed_and_not_answered(void **state)
     assert_int_equal(request->response.len, 0);
 }
 
+static void test_whole_transactions_are_asked_for_in_the_query(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const with[] = { "GET /realtime?transactions=true",
+                                        "GET /realtime?a=1&token=x&transactions=true&b",
+                                        "GET /realtime?&&transactions=%74rue" };
+    static const char *const without[] = { "GET /realtime", "GET /realtime?transactions=false",
+                                           "GET /realtime?transactions=true1&xtransactions=true",
+                                           "GET /transactions=true?transactions" };
+
+    for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++) {
+        assert_true(run(f, with[i], HOST UPGRADE KEY VERSION_13)->transactions);
+    }
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        assert_false(run(f, without[i], HOST UPGRADE KEY VERSION_13)->transactions);
+    }
+    const struct handshake_request *request =
+        run(f, "GET /realtime?transactions=true&token=query", HOST UPGRADE KEY VERSION_13);
+    assert_true(request->transactions);
+    assert_string_equal(request->token, "query");
+    request = run(f, "GET /realtime?transactions=true", HOST UPGRADE KEY VERSION_13);
+    assert_false(request->has_token);
+    assert_string_equal(request->token, "");
+}
+
 static void test_token_comes_from_the_header_before_the_query(void **state)
 {
     struct fixture *f = *state;
@@ -218,6 +243,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_other_version_is_known_as_such, setup, teardown),
         cmocka_unit_test_setup_teardown(test_plain_requests_are_parsed_and_not_answered, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_whole_transactions_are_asked_for_in_the_query, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_token_comes_from_the_header_before_the_query, setup,
                                         teardown),

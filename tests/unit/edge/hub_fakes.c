@@ -34,6 +34,7 @@ struct edge_conn {
     unsigned code;
     rt_usec delay;
     char reason[128];
+    bool transactions;
 };
 
 struct world {
@@ -207,6 +208,16 @@ void edge_conn_close_after(struct edge_conn *conn, rt_usec delay, unsigned code,
 void edge_conn_close(struct edge_conn *conn, unsigned code, const char *reason)
 {
     edge_conn_close_after(conn, 0, code, reason);
+}
+
+bool edge_conn_wants_transactions(const struct edge_conn *conn)
+{
+    return conn->transactions;
+}
+
+void fake_conn_want_transactions(struct edge_conn *conn)
+{
+    conn->transactions = true;
 }
 
 struct edge_conn *fake_conn_new(void)
