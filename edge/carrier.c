@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
+#include "edge/admission.h"
 #include "edge/conn_internal.h"
 #include "edge/frame.h"
 #include "runtime/buf.h"
+#include "runtime/config.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 
@@ -56,6 +58,12 @@ void edge_carrier_set_timer(struct edge_carrier *carrier, struct wheel_timer *ti
         carrier->ticking = true;
     }
     timer_wheel_set(carrier->wheel, timer, due);
+}
+
+unsigned edge_carrier_retry_ms(const struct edge_carrier *carrier)
+{
+    return admission_retry_ms(carrier->conn_count, carrier->config->realtime_connect_rate,
+                              rt_random64());
 }
 
 void edge_carrier_cancel_timer(struct edge_carrier *carrier, struct wheel_timer *timer)

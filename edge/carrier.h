@@ -51,6 +51,8 @@ void edge_carrier_init(struct edge_carrier *carrier, const struct rt_process *pr
 void edge_carrier_fini(struct edge_carrier *carrier);
 /* Monotonic time; due in the past fires within a tick (50 ms). */
 void edge_carrier_set_timer(struct edge_carrier *carrier, struct wheel_timer *timer, rt_usec due);
+/* When a client that is sent away now should come back, for admission_reason(). */
+unsigned edge_carrier_retry_ms(const struct edge_carrier *carrier);
 void edge_carrier_cancel_timer(struct edge_carrier *carrier, struct wheel_timer *timer);
 
 #endif

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/admission.h"
 #include "edge/conn_parts.h"
 #include "runtime/config.h"
 #include "runtime/log.h"
@@ -102,13 +103,15 @@ static void begin_close(struct edge_conn *conn, unsigned code, const char *reaso
 static void close_slow(struct edge_conn *conn)
 {
     struct edge_carrier *carrier = conn->carrier;
+    char reason[ADMISSION_REASON_SIZE];
 
     rt_counter_add(carrier->metrics.slow, 1);
     rt_log_warn(carrier->log, "client.too_slow", RT_U("conn", conn->id),
                 RT_S("dialect", conn->dialect->name), RT_U("waiting_bytes", conn->queue.bytes),
                 RT_U("budget", carrier->config->realtime_client_budget));
     drop_unsent(conn);
-    begin_close(conn, EDGE_CLOSE_SLOW, "client reads too slowly");
+    admission_reason("client reads too slowly", edge_carrier_retry_ms(carrier), reason);
+    begin_close(conn, EDGE_CLOSE_SLOW, reason);
 }
 
 static void release_session(struct edge_conn *conn)

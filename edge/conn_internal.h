@@ -18,7 +18,7 @@ void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err er
                     struct identity *identity);
 /* Bytes that came with the request; changed in place. */
 void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len);
-/* Closes at a later time, but goes on normally until then. `reason` is static. */
+/* Closes at a later time, but goes on normally until then. */
 void edge_conn_plan_close(struct edge_conn *conn, rt_usec delay, unsigned code, const char *reason);
 /* The configuration has changed: what is copied or armed per connection is renewed. */
 void edge_conn_reload(struct edge_conn *conn);

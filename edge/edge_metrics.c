@@ -11,6 +11,8 @@ static const char *const refusals[EDGE_REFUSAL_COUNT] = {
     [EDGE_REFUSED_DISABLED] = "disabled",
     [EDGE_REFUSED_TIMEOUT] = "request_timeout",
     [EDGE_REFUSED_PENDING] = "pending_limit",
+    [EDGE_REFUSED_RATE] = "connect_rate",
+    [EDGE_REFUSED_DRAINING] = "draining",
     [EDGE_REFUSED_DESCRIPTORS] = "descriptors",
 };
 

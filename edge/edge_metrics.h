@@ -15,6 +15,8 @@ enum edge_refusal {
     EDGE_REFUSED_DISABLED,    /* realtime.enabled */
     EDGE_REFUSED_TIMEOUT,     /* no whole request in time */
     EDGE_REFUSED_PENDING,     /* too many unfinished requests; the oldest goes */
+    EDGE_REFUSED_RATE,        /* realtime.connect_rate */
+    EDGE_REFUSED_DRAINING,    /* this edge is shutting down */
     EDGE_REFUSED_DESCRIPTORS, /* accept(2) found no descriptor */
     EDGE_REFUSAL_COUNT,
 };

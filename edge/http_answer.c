@@ -44,10 +44,6 @@ const struct http_answer http_answer_version = {
 const struct http_answer http_answer_head_too_large = {
     431, JSON, NULL, BODY("{\"error\":\"Request header fields are larger than 16 KiB together\"}\n")
 };
-const struct http_answer http_answer_busy = {
-    503, JSON, "Retry-After: 5\r\n",
-    BODY("{\"error\":\"No room for more clients, try again later\"}\n")
-};
 
 static const char *reason_of(unsigned status)
 {
@@ -71,6 +67,18 @@ static const char *reason_of(unsigned status)
     default:
         return "Service Unavailable";
     }
+}
+
+struct http_answer http_answer_busy(unsigned retry_after)
+{
+    static const char *const headers[] = { "Retry-After: 1\r\n", "Retry-After: 2\r\n",
+                                           "Retry-After: 3\r\n", "Retry-After: 4\r\n",
+                                           "Retry-After: 5\r\n" };
+
+    return (struct http_answer){
+        503, JSON, headers[retry_after < 1 ? 0 : (retry_after > 5 ? 4 : retry_after - 1)],
+        BODY("{\"error\":\"No room for more clients right now, try again after Retry-After\"}\n")
+    };
 }
 
 struct http_answer http_answer_page(struct rt_span html)

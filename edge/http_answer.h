@@ -26,8 +26,9 @@ extern const struct http_answer http_answer_timeout;        /* 408 */
 extern const struct http_answer http_answer_upgrade;        /* 426: this path is a WebSocket */
 extern const struct http_answer http_answer_version;        /* 426: WebSocket version 13 */
 extern const struct http_answer http_answer_head_too_large; /* 431 */
-extern const struct http_answer http_answer_busy;           /* 503 */
 
+/* 503, with Retry-After in seconds: 1 to 5. */
+struct http_answer http_answer_busy(unsigned retry_after);
 /* The page at "/". */
 struct http_answer http_answer_page(struct rt_span html);
 /* The answer's head; its body follows unless the method is HEAD. */

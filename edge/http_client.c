@@ -223,19 +223,33 @@ int http_client_release(struct http_client *client)
     return fd;
 }
 
-bool http_client_drop_oldest(struct http_client_owner *owner)
+/* Nothing waits for it: it leaves with the end of the connection, or not at all. A client that has sent something would
+ * not get it, since closing a socket with unread input resets the connection. */
+static void say_farewell(struct http_client *client, const struct http_answer *answer)
+{
+    edge_metrics_answered(&client->owner->carrier->metrics, answer->status);
+    http_answer_render_head(answer, &client->head);
+    rt_buf_append(&client->head, answer->body.data, answer->body.len);
+    (void)send(client->fd, client->head.data, client->head.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool http_client_drop_oldest(struct http_client_owner *owner, const struct http_answer *farewell)
 {
     struct list_node *node = list_pop(&owner->clients);
 
     if (node == NULL) {
         return false;
     }
-    end(LIST_ELEMENT(node, struct http_client, node));
+    struct http_client *client = LIST_ELEMENT(node, struct http_client, node);
+    if (farewell != NULL && client->state == CLIENT_READING && client->head.len == 0) {
+        say_farewell(client, farewell);
+    }
+    end(client);
     return true;
 }
 
 void http_client_drop_all(struct http_client_owner *owner)
 {
-    while (http_client_drop_oldest(owner)) {
+    while (http_client_drop_oldest(owner, NULL)) {
     }
 }

@@ -43,8 +43,9 @@ void http_client_answer(struct http_client *client, const struct http_answer *an
                         bool with_body);
 /* The socket is the caller's; the client is gone. */
 int http_client_release(struct http_client *client);
-/* Ends the oldest client, whatever it is doing; false when there is none. */
-bool http_client_drop_oldest(struct http_client_owner *owner);
+/* Ends the oldest client, whatever it is doing; false when there is none. One that has not said anything is given `farewell`
+ * (NULL: none) as far as its socket takes it. */
+bool http_client_drop_oldest(struct http_client_owner *owner, const struct http_answer *farewell);
 /* Ends all, at once. */
 void http_client_drop_all(struct http_client_owner *owner);
 

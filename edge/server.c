@@ -1,8 +1,9 @@
 /* edge/server.c - from an accepted socket to a client of a dialect, or to an answer.
  *
  * The way of a request: listener, http_client (head), http_head_check(), handshake_run(), then the route below.
- * Limits that a client can reach: requests that are not whole (the oldest goes), connections
- * (the dialect's frame and 1013; past OVERFLOW_MAX of those at a time a plain 503).
+ * Limits that a client can reach: requests that are not whole (the oldest goes), handshakes per second (503 with
+ * Retry-After, see edge/admission.h), connections (the dialect's frame and 1013; past OVERFLOW_MAX of those at a time a
+ * plain 503).
  */
 #include "edge/server.h"
 
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/admission.h"
 #include "edge/conn_internal.h"
 #include "edge/handshake.h"
 #include "edge/http_client.h"
@@ -37,6 +39,7 @@ enum {
 struct edge_server {
     struct edge_carrier carrier;
     struct http_client_owner requests;
+    struct admission admission;
     struct handshake *handshake;
     struct listener *listener; /* NULL: draining */
     const struct token_verifier *verifier;
@@ -90,17 +93,25 @@ static struct edge_conn *take_over(struct edge_server *server, struct http_clien
     return conn;
 }
 
+static void answer_busy(struct http_client *client)
+{
+    struct http_answer answer = http_answer_busy(admission_retry_seconds(rt_random64()));
+
+    http_client_answer(client, &answer, true);
+}
+
 static void turn_away(struct edge_server *server, struct http_client *client, size_t index,
                       const struct handshake_request *request)
 {
     const struct edge_dialect *dialect = &server->dialects[index];
+    char reason[ADMISSION_REASON_SIZE];
 
     rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_LIMIT], 1);
     rt_log_warn(server->carrier.log, "client.too_many",
                 RT_U("connections", open_connections(server)),
                 RT_S("hint", "raise realtime.max_connections or add an edge"));
     if (server->carrier.conn_count >= open_connections(server) + OVERFLOW_MAX) {
-        http_client_answer(client, &http_answer_busy, true);
+        answer_busy(client);
         return;
     }
     struct edge_conn *conn = take_over(server, client, index, request);
@@ -109,7 +120,8 @@ static void turn_away(struct edge_server *server, struct http_client *client, si
         edge_conn_send(conn, frame);
         edge_frame_unref(frame);
     }
-    edge_conn_close(conn, EDGE_CLOSE_TRY_LATER, "too many connections");
+    admission_reason("too many connections", edge_carrier_retry_ms(&server->carrier), reason);
+    edge_conn_close(conn, EDGE_CLOSE_TRY_LATER, reason);
 }
 
 static enum token_err identify(struct edge_server *server, const struct handshake_request *request,
@@ -183,7 +195,8 @@ static void route_dialect(struct edge_server *server, struct http_client *client
     } else if (!request->established || head->has_body) {
         refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_bad_handshake);
     } else if (server->listener == NULL) {
-        http_client_answer(client, &http_answer_busy, true); /* draining */
+        rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_DRAINING], 1);
+        answer_busy(client);
     } else {
         let_in(server, client, index, request, input);
     }
@@ -211,6 +224,21 @@ static void route(struct edge_server *server, struct http_client *client,
     }
 }
 
+/* Asked before the request is looked at closely: what costs is what comes then. */
+static bool is_admitted(struct edge_server *server)
+{
+    int64_t rate = server->carrier.config->realtime_connect_rate;
+
+    if (admission_take(&server->admission, rate, rt_now())) {
+        return true;
+    }
+    rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_RATE], 1);
+    rt_log_warn(server->carrier.log, "client.too_fast", RT_I("rate", rate),
+                RT_S("effect", "clients above the rate are told to come back (503)"),
+                RT_S("hint", "realtime.connect_rate; many of these: an outage before, or a loop"));
+    return false;
+}
+
 static void on_head(void *ctx, struct http_client *client, struct http_input input)
 {
     struct edge_server *server = ctx;
@@ -224,6 +252,10 @@ static void on_head(void *ctx, struct http_client *client, struct http_input inp
     }
     if (head.method == HTTP_OTHER) {
         http_client_answer(client, &http_answer_method, true);
+        return;
+    }
+    if (head.upgrade && !is_admitted(server)) {
+        answer_busy(client);
         return;
     }
     const struct handshake_request *request = handshake_run(server->handshake, &head, input.head);
@@ -242,7 +274,9 @@ static void on_accept(void *ctx, int fd)
     struct edge_server *server = ctx;
 
     rt_counter_add(server->carrier.metrics.accepted, 1);
-    if (server->requests.count >= PENDING_MAX && http_client_drop_oldest(&server->requests)) {
+    if (server->requests.count >= PENDING_MAX) {
+        struct http_answer answer = http_answer_busy(admission_retry_seconds(rt_random64()));
+        (void)http_client_drop_oldest(&server->requests, &answer);
         rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_PENDING], 1);
     }
     http_client_new(&server->requests, fd);
@@ -341,6 +375,7 @@ void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(
                        void *ctx)
 {
     struct list_node *head = &server->carrier.conns;
+    char reason[ADMISSION_REASON_SIZE];
 
     rt_condition_set(server->listening, false, "shutting down");
     listener_free(server->listener);
@@ -349,8 +384,9 @@ void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(
     server->drained_ctx = ctx;
     for (struct list_node *node = head->next; node != head; node = node->next) {
         rt_usec delay = spread > 0 ? (rt_usec)(rt_random64() % (uint64_t)spread) : 0;
-        edge_conn_plan_close(edge_conn_of(node), delay, EDGE_CLOSE_GOING_AWAY,
-                             "server is shutting down");
+        admission_reason("server is shutting down", edge_carrier_retry_ms(&server->carrier),
+                         reason);
+        edge_conn_plan_close(edge_conn_of(node), delay, EDGE_CLOSE_GOING_AWAY, reason);
     }
     check_drained(server);
 }

@@ -26,7 +26,8 @@ struct edge_server_config {
 
 /* NULL after logging. Logs edge.listening address=…; owns the readiness condition "listening". */
 struct edge_server *edge_server_new(const struct edge_server_config *config);
-/* No new clients; existing ones are closed with 1001 "server is shutting down", spread over `spread`; then done(ctx). */
+/* No new clients; existing ones are closed with 1001 "server is shutting down; retry_ms=N", spread over `spread`; then
+ * done(ctx). */
 void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(void *ctx),
                        void *ctx);
 /* The configuration has changed; O(connections). */

@@ -76,7 +76,7 @@ async function tailer() {
 async function fanout() {
   const found = []
   for (const [count, rows] of [[1, 200_000], [100, 20_000], [1000, 3000], [10_000, 300]]) {
-    const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000', 'realtime.client_budget=64MiB'] })
+    const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000', 'realtime.connect_rate=0', 'realtime.client_budget=64MiB'] })
     try {
       await system.sql(`create table f (id int primary key, v text); grant select on f to anon; select enable_realtime('f')`)
       const group = await clients(system, count, 'f', rows, 90)
@@ -99,7 +99,7 @@ async function fanout() {
 async function latency() {
   const found = []
   for (const [count, rate, seconds] of [[1, 1000, 10], [1000, 20, 10]]) {
-    const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000'] })
+    const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000', 'realtime.connect_rate=0'] })
     try {
       await system.sql(`create table f (id serial primary key, v text); grant select on f to anon; select enable_realtime('f')`)
       const group = await clients(system, count, 'f', rate * seconds, seconds + 30)
@@ -122,7 +122,7 @@ async function latency() {
 
 // User-space memory of an idle, subscribed connection.
 async function idle() {
-  const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000'] })
+  const system = await System.start({ shards: 1, edges: 1, set: ['realtime.max_connections=20000', 'realtime.connect_rate=0'] })
   try {
     await system.sql(`create table f (id int primary key); grant select on f to anon; select enable_realtime('f')`)
     const warm = await clients(system, 500, 'f', 0, 600)
