@@ -45,20 +45,21 @@ test('with a key every frame goes over PUB, encrypted; replay is for losses only
 
 test('another key, or none, gets nothing; the attempt is counted', async () => {
   const failures = () => Promise.all([0, 1].map(n => system.metric(`broker-${n}`, 'pgtide_link_handshake_failures_total'))).then(all => all[0] + all[1])
-  const was = await failures()
   for (const key of [join(keys, 'theirs'), '']) {
+    const was = await failures()
     const port = await freePort()
     const intruder = spawn(bin('pgtide-edge'), ['--config', join(system.dir, 'pgtide.yml'), '--set', `links.key_file=${key}`,
       '--set', `admin.edge_listen=127.0.0.1:${port}`, '--set', `realtime.listen=127.0.0.1:${await freePort()}`], { stdio: 'ignore' })
     const ended = new Promise(done => intruder.once('exit', done))
-    await until('it runs', () => fetch(`http://127.0.0.1:${port}/livez`).then(answer => answer.ok))
-    const before = await failures()
-    await until('its attempts are refused', async () => (await failures()) > before)
-    assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 503)
-    intruder.kill('SIGTERM')
-    await ended
+    try {
+      await until('it runs', () => fetch(`http://127.0.0.1:${port}/livez`).then(answer => answer.ok))
+      await until('its attempts are refused', async () => (await failures()) > was)
+      assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 503)
+    } finally {
+      intruder.kill('SIGTERM')
+      await ended
+    }
   }
-  assert.ok((await failures()) > was)
   assert.ok((await system.readyz('edge-0')).ok, 'the others notice nothing')
 })
 
