@@ -102,6 +102,11 @@ void instruments_init(struct instruments *out, struct rt_metrics *metrics, uint3
                             "are told of a gap");
     out->rewinds = counter(metrics, "pgtide_tailer_rewinds_total",
                            "Times the stream started again for a shard that came back");
+    out->markers = counter(metrics, "pgtide_tailer_markers_total",
+                           "Freshness markers written into the database's log");
+    out->marker_failures = counter(metrics, "pgtide_tailer_marker_failures_total",
+                                   "Freshness markers that could not be written, or connections "
+                                   "for them that failed");
     out->shards = rt_alloc(shards * sizeof(*out->shards));
     for (uint32_t i = 0; i < shards; i++) {
         char labels[32];

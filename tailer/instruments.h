@@ -25,6 +25,8 @@ struct instruments {
     struct rt_counter *left_behind;
     struct rt_counter *given_up;
     struct rt_counter *rewinds;
+    struct rt_counter *markers;
+    struct rt_counter *marker_failures;
     struct rt_gauge *state; /* enum slot_state */
     struct rt_gauge *published_lsn;
     struct rt_gauge *confirmed_lsn;

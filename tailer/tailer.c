@@ -14,6 +14,7 @@
 #include "tailer/catalog.h"
 #include "tailer/dsn.h"
 #include "tailer/lsn.h"
+#include "tailer/marker.h"
 #include "tailer/tailer_impl.h"
 #include "tailer/term.h"
 
@@ -185,6 +186,16 @@ static void start_parts(struct tailer *tailer)
         .slot = config->database_slot,
         .publication = config->database_publication,
     };
+    tailer->marker = marker_new(&(struct marker_config){
+        .loop = process->loop,
+        .log = process->log,
+        .url = config->database_url,
+        .interval = config->freshness_interval,
+        .timeout = config->database_connect_timeout,
+        .retry_max = config->database_retry_max,
+        .written = tailer->metrics.markers,
+        .failed = tailer->metrics.marker_failures,
+    });
     tailer->slot = slot_new(&(struct slot_config){
         .url = config->database_url,
         .setup = tailer->setup,
@@ -249,6 +260,7 @@ void tailer_free(struct tailer *tailer)
         return;
     }
     slot_free(tailer->slot);
+    marker_free(tailer->marker);
     term_free(tailer->term);
     catalog_free(tailer->catalog);
     rt_timer_free(tailer->tick);
@@ -268,6 +280,7 @@ void tailer_drain(struct tailer *tailer)
         publish_turn_end(tailer->term->publish, rt_now());
     }
     slot_pause(tailer->slot, true);
+    marker_stop(tailer->marker);
     tailer->drain_until = rt_now() + DRAIN_TIME;
     rt_timer_set(tailer->draining, 0, DRAIN_LOOK);
 }

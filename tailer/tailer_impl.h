@@ -14,6 +14,7 @@
 #include "tailer/tailer.h"
 
 struct catalog;
+struct marker;
 struct rt_condition;
 struct rt_keys;
 struct rt_timer;
@@ -25,6 +26,7 @@ struct tailer {
     struct catalog *catalog;
     struct setup_config setup;
     struct slot *slot;
+    struct marker *marker;
     struct term *term; /* NULL: the slot is somebody else's, or not ours yet */
     struct instruments metrics;
     struct rt_condition *catalog_condition;

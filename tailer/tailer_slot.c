@@ -9,6 +9,7 @@
 #include "runtime/loop.h"
 #include "runtime/process.h"
 #include "tailer/catalog.h"
+#include "tailer/marker.h"
 #include "tailer/tailer_impl.h"
 #include "tailer/term.h"
 
@@ -72,6 +73,9 @@ static bool on_streaming(void *ctx, const struct slot_session *session)
         };
         declare_gap(tailer, from, session,
                     session->renewed ? session->reason : "another server or timeline");
+    }
+    if (tailer->drain_until == 0) {
+        marker_start(tailer->marker);
     }
     tailer_report_shards(tailer);
     return true;
@@ -145,6 +149,7 @@ static void on_break(void *ctx)
     struct tailer *tailer = ctx;
 
     held_is_over(tailer);
+    marker_rest(tailer->marker);
     if (tailer->term != NULL) {
         consume_break(tailer->term->consume);
     }
@@ -155,6 +160,7 @@ static void on_released(void *ctx)
     struct tailer *tailer = ctx;
 
     tailer_go_on(tailer);
+    marker_stop(tailer->marker);
     term_free(tailer->term);
     tailer->term = NULL;
     tailer->checked_bytes = 0;

@@ -140,6 +140,30 @@ test('a standby serves within three seconds of the death of the tailer', async (
   client.close()
 })
 
+test('the tailer writes freshness markers, which come back to it through the slot', async () => {
+  const [written, seen] = await Promise.all(['markers', 'messages'].map(name => system.metric('tailer', `pgtide_tailer_${name}_total`)))
+  await until('two more are written', async () => (await system.metric('tailer', 'pgtide_tailer_markers_total')) >= written + 2)
+  await until('and come back', async () => (await system.metric('tailer', 'pgtide_tailer_messages_total')) >= seen + 2)
+})
+
+test('SIGTERM: what was read is processed and confirmed before the tailer ends', async () => {
+  const client = await listening()
+  const ids = []
+  for (let i = 0; i < 50; i++) ids.push(await write())
+  const begun = Date.now()
+  await system.kill('tailer', 'SIGTERM')
+  const took = Date.now() - begun
+  const lsn = await now()
+  assert.ok(await behind(lsn) <= 1 << 20)
+  for (const id of ids) await hears(client, id)
+  system.start('tailer')
+  await hears(client, await write())
+  assert.deepEqual(await client.drain(), [])
+  assert.ok(took < 4000, `${took} ms`)
+  await system.allReady()
+  client.close()
+})
+
 test('a stopped shard is left behind, and gets everything once when it is back', async () => {
   const [sick, well] = [await listening(table[0]), await listening(table[1])]
   await fill(table[0], 1, 10)
