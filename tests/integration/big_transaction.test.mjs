@@ -13,7 +13,7 @@ process.env.ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb
 let system
 before(async () => {
   // Small rings: memory must come from the budget, not from the size of the transaction.
-  system = await System.start({ edges: 1, set: ['links.tailer_ring=16MiB', 'links.edge_ring=16MiB', 'realtime.client_budget=64MiB'] })
+  system = await System.start({ edges: 1, set: ['window.bytes=16MiB', 'links.tailer_ring=16MiB', 'links.edge_ring=16MiB', 'realtime.client_budget=64MiB'] })
   await system.sql(`create table big (id int primary key, v text); create table small (id int primary key);
     grant select on big, small to authenticated; select enable_realtime('big'); select enable_realtime('small')`)
 })
