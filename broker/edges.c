@@ -250,6 +250,14 @@ void edges_send(void *edge_user, struct wire_span frame)
     }
 }
 
+bool edges_room(const void *edge_user)
+{
+    const struct edge *edge = edge_user;
+
+    return edge->doomed ||
+           rt_stream_pending_bytes(edge->stream) <= edge->edges->config.ring_bytes / 4;
+}
+
 static bool holds_up(const struct edges *edges, struct edge *edge, rt_usec now)
 {
     if (rt_stream_pending_bytes(edge->stream) <= edges->config.ring_bytes / 2) {

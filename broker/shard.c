@@ -24,6 +24,7 @@ static void on_room(void *ctx)
     if (shard->sub != NULL && (shard->pause.reasons & PAUSE_BIT(PAUSE_EDGES)) != 0) {
         shard_update_pause(shard);
     }
+    rt_defer_schedule(shard->flush); /* replays may go on */
 }
 
 static void on_flush(void *ctx)

@@ -53,6 +53,7 @@ struct shard {
 bool shard_make_sub(struct shard *shard); /* false after logging */
 void shard_make_upstream(struct shard *shard);
 void shard_update_pause(struct shard *shard);
+void shard_describe(struct shard *shard, uint32_t oid);
 /* Goes on where upstream stopped, if it can. */
 void shard_go_on(struct shard *shard);
 

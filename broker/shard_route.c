@@ -26,6 +26,24 @@ static void on_send(void *ctx, void *edge_user, struct wire_span frame)
     edges_send(edge_user, frame);
 }
 
+static bool on_replay_room(void *ctx, void *edge_user)
+{
+    (void)ctx;
+    return edges_room(edge_user);
+}
+
+static void on_describe(void *ctx, uint32_t oid)
+{
+    shard_describe(ctx, oid);
+}
+
+static void on_wake(void *ctx)
+{
+    struct shard *shard = ctx;
+
+    rt_defer_schedule(shard->flush);
+}
+
 static void on_access(void *ctx, void *user, struct access *access)
 {
     struct shard *shard = ctx;
@@ -57,6 +75,9 @@ static void on_database(void *ctx, bool up, const char *reason)
 
 void shard_flush(struct shard *shard)
 {
+    if (route_work(shard->route)) {
+        rt_defer_schedule(shard->flush);
+    }
     route_flush(shard->route);
     if (!shard->telling && route_tell(shard->route, rt_now())) {
         shard->telling = true;
@@ -82,7 +103,10 @@ void shard_make_route(struct shard *shard)
 {
     static const struct route_events events = { .watch = on_watch,
                                                 .unwatch = on_unwatch,
-                                                .send = on_send };
+                                                .send = on_send,
+                                                .room = on_replay_room,
+                                                .wake = on_wake,
+                                                .describe = on_describe };
     const struct rt_config *config = shard->process->config;
     struct route_config route = {
         .shard = (uint32_t)config->broker_shard,

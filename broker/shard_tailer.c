@@ -126,6 +126,16 @@ static void on_need(void *ctx, uint32_t rel)
     wire_writer_fini(&out);
 }
 
+void shard_describe(struct shard *shard, uint32_t oid)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_describe(&out, &(struct wire_describe){ .oid = oid });
+    (void)rt_sub_message(shard->sub,
+                         (struct rt_span){ out.data, out.len }); /* repeated if need be */
+    wire_writer_fini(&out);
+}
+
 static bool on_fence(void *ctx, const struct relation *relation, uint32_t xid, uint64_t lsn)
 {
     struct shard *shard = ctx;

@@ -13,6 +13,9 @@ struct counter_row {
 static const char refused_name[] = "pgtide_broker_refused_total";
 static const char refused_help[] =
     "Subscriptions refused or ended, by the code the client is given.";
+static const char gone_name[] = "pgtide_broker_gone_total";
+static const char gone_help[] =
+    "Subscriptions ended because what they asked to go on from cannot be had, by reason.";
 static const char paused_name[] = "pgtide_broker_paused_seconds";
 static const char paused_help[] = "Seconds in which the tailer's stream was not read, by reason.";
 
@@ -50,6 +53,17 @@ static const struct counter_row counters[] = {
       "code=\"SUBSCRIPTION_FAILED\"", refused_help },
     { offsetof(struct stats, refused[WIRE_CODE_RATE_LIMITED]), refused_name,
       "code=\"RATE_LIMITED\"", refused_help },
+    { offsetof(struct stats, replays), "pgtide_broker_replays_total", NULL,
+      "Replays begun for subscriptions that came back." },
+    { offsetof(struct stats, snapshot_rows), "pgtide_broker_snapshot_rows_total", NULL,
+      "Rows of snapshots handed to edges." },
+    { offsetof(struct stats, replayed), "pgtide_broker_replayed_total", NULL,
+      "Changes handed to edges from the window, counted once for each replay." },
+    { offsetof(struct stats, gone[WIRE_GONE_EPOCH]), gone_name, "reason=\"epoch\"", gone_help },
+    { offsetof(struct stats, gone[WIRE_GONE_TOO_OLD]), gone_name, "reason=\"too_old\"", gone_help },
+    { offsetof(struct stats, gone[WIRE_GONE_AHEAD]), gone_name, "reason=\"ahead\"", gone_help },
+    { offsetof(struct stats, gone[WIRE_GONE_SNAPSHOT]), gone_name, "reason=\"snapshot\"",
+      gone_help },
     { offsetof(struct stats, bad_markers), "pgtide_broker_bad_markers_total", NULL,
       "Freshness markers in the stream without a time that can be read." },
     { offsetof(struct stats, authority_queries), "pgtide_broker_authority_queries_total", NULL,
@@ -79,6 +93,8 @@ static const struct counter_row gauges[] = {
       paused_help },
     { offsetof(struct stats, paused_seconds[PAUSE_EDGES]), paused_name, "reason=\"edges\"",
       paused_help },
+    { offsetof(struct stats, replays_running), "pgtide_broker_replays", NULL,
+      "Replays under way." },
     { offsetof(struct stats, window_bytes), "pgtide_broker_window_bytes", NULL,
       "Memory of the changes kept for subscriptions that come back." },
     { offsetof(struct stats, window_seconds), "pgtide_broker_window_seconds", NULL,
@@ -106,4 +122,5 @@ void stats_init(struct stats *stats, struct rt_metrics *metrics)
         *field = rt_gauge_new(metrics, row->name, row->labels, row->help);
     }
     stats->refused[0] = NULL;
+    stats->gone[0] = NULL;
 }

@@ -21,6 +21,10 @@ struct stats {
     struct rt_counter *evicted;
     struct rt_counter *ignored;
     struct rt_counter *refused[WIRE_CODE_RATE_LIMITED + 1];
+    struct rt_counter *replayed;
+    struct rt_counter *replays;
+    struct rt_counter *snapshot_rows;
+    struct rt_counter *gone[WIRE_GONE_SNAPSHOT + 1];
     struct rt_counter *bad_markers;
     struct rt_counter *authority_queries;
     struct rt_counter *authority_retries;
@@ -32,6 +36,7 @@ struct stats {
     struct rt_gauge *edges;
     struct rt_gauge *stalled_edges;
     struct rt_gauge *paused_seconds[PAUSE_REASONS];
+    struct rt_gauge *replays_running;
     struct rt_gauge *window_bytes;
     struct rt_gauge *window_seconds;
     struct rt_gauge *window_entries;

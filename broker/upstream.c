@@ -90,6 +90,26 @@ bool upstream_frame(struct upstream *up, struct wire_span frame, rt_usec now)
     return false;
 }
 
+/* The answer to `need` takes its place in the stream and is a fence there. That to `describe` tells what no change has said
+ * yet: it is of no use when one has, and no fence, for the stream will say it again before it uses it. */
+static enum step on_answer(struct upstream *up, const uint8_t *start, struct wire_reader *in)
+{
+    struct wire_reader look = *in;
+    struct wire_relation head;
+
+    if (wire_decode_relation(&look, &head) != WIRE_OK) {
+        return STEP_BAD;
+    }
+    if ((up->waits & UPSTREAM_WAIT_RELATION) != 0 && head.rel == up->needed) {
+        return upstream_relation(up, start, in, true);
+    }
+    if (relations_of_table(up->config.relations, head.oid) == NULL) {
+        return upstream_relation(up, start, in, false);
+    }
+    *in = look;
+    return STEP_NEXT;
+}
+
 void upstream_message(struct upstream *up, struct wire_span message)
 {
     struct wire_reader in;
@@ -103,7 +123,7 @@ void upstream_message(struct upstream *up, struct wire_span message)
         if (err != WIRE_OK) {
             break;
         }
-        if (type != WIRE_RELATION || upstream_relation(up, start, &in) != STEP_NEXT) {
+        if (type != WIRE_RELATION || on_answer(up, start, &in) != STEP_NEXT) {
             err = WIRE_ERR_UNKNOWN;
             break;
         }

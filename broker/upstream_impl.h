@@ -32,7 +32,8 @@ struct upstream {
 /* One record, which begins at `start`; `in` stands behind its number. */
 enum step upstream_record(struct upstream *up, enum wire_type type, const uint8_t *start,
                           struct wire_reader *in);
-/* A RELATION, from the stream or as an answer over the side channel. */
-enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in);
+/* A RELATION; `fences`: rights to the table may have changed with it. */
+enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in,
+                            bool fences);
 
 #endif

@@ -178,7 +178,8 @@ static enum step on_truncate(struct upstream *up, struct wire_reader *in)
     return STEP_NEXT;
 }
 
-enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in)
+enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in,
+                            bool fences)
 {
     struct wire_relation head;
     struct relation *relation = NULL;
@@ -190,7 +191,10 @@ enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wi
     if (relations_put(up->config.relations, record, &relation) != WIRE_OK) {
         return STEP_BAD;
     }
-    fence(up, relation);
+    if (fences) {
+        fence(up, relation);
+    }
+    route_relation(up->config.route, relation);
     return STEP_NEXT;
 }
 
@@ -317,7 +321,7 @@ enum step upstream_record(struct upstream *up, enum wire_type type, const uint8_
         return on_end(up, in);
     }
     if (type == WIRE_RELATION) {
-        return upstream_relation(up, start, in);
+        return upstream_relation(up, start, in, true);
     }
     if (type == WIRE_TRUNCATE) {
         return on_truncate(up, in);

@@ -9,6 +9,7 @@ static const uint8_t record_arity[] = {
     [WIRE_REFUSE] = 4,   [WIRE_IDENTIFY] = 5,    [WIRE_FORGET] = 2,   [WIRE_SUBSCRIBE] = 9,
     [WIRE_PUBLISH] = 5,  [WIRE_UNSUBSCRIBE] = 2, [WIRE_NEED] = 2,     [WIRE_REPLAY] = 7,
     [WIRE_ROWS] = 5,     [WIRE_GONE] = 6,        [WIRE_FRESH] = 4,    [WIRE_MORE] = 3,
+    [WIRE_DESCRIBE] = 2,
 };
 
 enum { POSITION_FIELDS = 3 };

@@ -66,6 +66,7 @@ enum wire_type {
     WIRE_PUBLISH = 44,
     WIRE_MORE = 45,
     WIRE_NEED = 50,
+    WIRE_DESCRIBE = 51,
 };
 
 /* --- positions -------------------------------------------------------------------------------- */
@@ -376,6 +377,11 @@ struct wire_need {
     uint32_t rel;
 };
 
+/* "How is this table defined now?": the answer is a relation record too, or none if there is no such table. */
+struct wire_describe {
+    uint32_t oid;
+};
+
 /* --- encoding and decoding -------------------------------------------------------------------- */
 
 /* Reads a record's header: its number. `in` then stands at its first field, and the matching
@@ -405,6 +411,7 @@ WIRE_CODEC(unsubscribe)
 WIRE_CODEC(publish)
 WIRE_CODEC(more)
 WIRE_CODEC(need)
+WIRE_CODEC(describe)
 #undef WIRE_CODEC
 
 enum wire_err wire_decode_relation(struct wire_reader *in, struct wire_relation *out);

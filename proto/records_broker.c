@@ -190,3 +190,15 @@ void wire_encode_need(struct wire_writer *out, const struct wire_need *record)
     wire_write_record(out, WIRE_NEED);
     wire_write_u64(out, record->rel);
 }
+
+enum wire_err wire_decode_describe(struct wire_reader *in, struct wire_describe *out)
+{
+    out->oid = wire_read_u32(in);
+    return in->err;
+}
+
+void wire_encode_describe(struct wire_writer *out, const struct wire_describe *record)
+{
+    wire_write_record(out, WIRE_DESCRIBE);
+    wire_write_u64(out, record->oid);
+}

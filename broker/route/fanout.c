@@ -218,6 +218,7 @@ void route_end(struct route *route, const struct wire_end *end)
     route->server_time = route->begin.commit_time;
     route_reach(route, &at);
     subs_arm_all(route);
+    replays_run(route);
 }
 
 void route_gap(struct route *route, const struct wire_gap *gap)
@@ -230,6 +231,9 @@ void route_gap(struct route *route, const struct wire_gap *gap)
         route->edges.items[i]->told = route->complete;
     }
     rt_counter_add(route->config.stats->gaps, 1);
+    replays_end_uncovered(route);
+    snapshots_end_all(route, "a part of the change stream was lost during the snapshot");
+    ahead_release(route, true);
     subs_arm_all(route);
 }
 

@@ -135,29 +135,44 @@ void group_leave(struct member *member)
     free(member);
 }
 
-void member_announce(struct member *member, const struct relation *relation)
+void group_announce(const struct route_group *group, struct route_edge *edge, uint32_t number,
+                    const struct relation *relation)
 {
-    const struct route_group *group = member->group;
     const struct access *access = group->access;
-    uint64_t serial = relation == NULL ? 0 : relation->serial;
-
-    if (member->announced == serial && serial != 0) {
-        return;
-    }
     uint32_t most = relation == NULL ? 0 : relation->column_count;
     uint32_t most_generated =
         relation == NULL ? access->generated_count : relation->not_streamed_count;
     struct wire_group_column *columns = rt_realloc(NULL, (size_t)most + 1, sizeof(*columns));
     struct wire_span *generated = rt_realloc(NULL, (size_t)most_generated + 1, sizeof(*generated));
     struct wire_group head = {
-        .group = group->number,
+        .group = number,
         .schema = span_of(group->table->schema),
         .table = span_of(group->table->table),
         .column_count = relation == NULL ? 0 : readable_columns(access, relation, columns),
         .not_streamed_count = readable_generated(access, relation, generated),
     };
-    wire_encode_group(edge_out(member->edge), &head, columns, generated);
-    member->announced = serial;
+
+    wire_encode_group(edge_out(edge), &head, columns, generated);
     free(columns);
     free(generated);
+}
+
+void member_announce(struct member *member, const struct relation *relation)
+{
+    uint64_t serial = relation == NULL ? 0 : relation->serial;
+
+    if (member->announced == serial && serial != 0) {
+        return;
+    }
+    group_announce(member->group, member->edge, member->group->number, relation);
+    member->announced = serial;
+}
+
+void group_describe(struct route_group *group, const struct relation *relation)
+{
+    for (uint32_t i = 0; group->access->oid == relation->oid && i < group->member_count; i++) {
+        if (group->members[i]->announced == 0) {
+            member_announce(group->members[i], relation);
+        }
+    }
 }

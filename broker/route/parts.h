@@ -25,6 +25,7 @@ struct route_group {
     uint32_t audiences; /* that point here */
     struct member **members;
     uint32_t member_count;
+    struct replay *replays; /* of this group, those that wait included */
 };
 
 struct lane {
@@ -47,6 +48,7 @@ struct route_table {
     uint32_t lane_count;
     uint64_t lane_serial;
     bool dirty;
+    bool asked; /* for its definition */
 };
 
 struct audience {
@@ -61,11 +63,20 @@ struct audience {
 struct identity {
     uint64_t id;
     struct sub *subs; /* doubly linked */
+    char *claims;     /* NULL: none, or no room (then claims_len is not 0) */
+    size_t claims_len;
     char role[WIRE_NAME_MAX + 1];
 };
 
-/* Asking: no member, not listed. Unarmed: listed in route->unarmed. Armed: has a member. */
-enum sub_state { SUB_ASKING, SUB_UNARMED, SUB_ARMED };
+enum sub_state {
+    SUB_ASKING,     /* no answer yet; nowhere listed */
+    SUB_UNARMED,    /* in route->unarmed */
+    SUB_AHEAD,      /* in route->ahead: the stream is not at its `since` yet */
+    SUB_REPLAYING,  /* in a replay, or waiting for one to begin */
+    SUB_DESCRIBING, /* in route->describing: a snapshot without a definition */
+    SUB_SNAPSHOT,   /* in route->snapshots: has a job */
+    SUB_ARMED,      /* has a member */
+};
 struct sub {
     uint64_t id;
     struct route_edge *edge;
@@ -79,7 +90,58 @@ struct sub {
         struct member *member; /* SUB_ARMED */
         size_t slot;           /* SUB_UNARMED */
     } at;
+    struct resume *resume; /* NULL: begins, or has begun, with the position of the stream */
     enum sub_state state;
+};
+
+/* How a subscription begins in the past; until it is live. Owned by it. */
+struct resume {
+    struct sub *sub;
+    struct wire_position since; /* it has everything up to here */
+    rt_usec waiting;            /* since the first tick that saw it wait; 0: none yet */
+    size_t slot;                /* SUB_AHEAD */
+    struct replay *replay;      /* SUB_REPLAYING; then linked in its members */
+    struct resume *next;
+    struct resume **link;
+    struct route_snapshot *snapshot; /* NULL: by `since` */
+};
+
+/* What one (edge, group) is told of the past. Freed with its last member. */
+struct replay {
+    struct route_edge *edge;
+    struct route_group *group;
+    uint32_t number;           /* as a group; 0: has not begun */
+    struct wire_position done; /* told up to here; before it begins, the oldest `since` */
+    uint64_t announced;        /* serial of the relation in its last GROUP */
+    uint64_t looked_at;        /* serial of the relation that `visible` is for */
+    bool *visible;
+    bool whole;
+    struct wire_replay head; /* of the transaction at hand */
+    bool open;               /* its REPLAY was sent, its END not */
+    bool begun;              /* its REPLAY is in the frame at hand */
+    bool running;            /* in route->running */
+    struct resume *members;
+    struct replay *group_next;
+    struct replay *next; /* waiting; doubly linked */
+    struct replay **link;
+    struct route_snapshot *
+        snapshot; /* NULL, or whose part it is; then it has no members and belongs to no group's list */
+};
+
+struct route_snapshot {
+    struct resume *resume;
+    uint32_t page_rows;
+    char *token; /* with token_len; may be NULL when that is 0 */
+    size_t token_len;
+    void *job;
+    struct relation *relation;   /* that the rows are of; referenced */
+    struct route_snapshot *next; /* in route->describing or route->snapshots */
+    struct route_snapshot **link;
+    struct replay feed;
+    struct xid_snapshot from;
+    struct xid_snapshot to;
+    bool has_to;
+    uint64_t until_lsn;
 };
 
 struct unarmed {
@@ -96,7 +158,8 @@ struct route_edge {
     bool queued; /* listed in route->pending */
     bool begun;  /* BEGIN is in `out` */
     bool open;   /* BEGIN of the transaction at hand was sent, END not: listed in route->open */
-    uint64_t open_serial;      /* of the transaction whose BEGIN was sent last */
+    uint64_t open_serial; /* of the transaction whose BEGIN was sent last */
+    size_t claims_bytes;
     struct wire_position told; /* it knows that it has everything up to here */
     rt_usec told_at;           /* when it was last sent PROGRESS */
     uint32_t *truncated;       /* groups of the truncate at hand */
@@ -122,6 +185,18 @@ struct route {
     struct unarmed *unarmed;
     size_t unarmed_count;
     size_t unarmed_cap;
+    struct resume **ahead; /* a heap: the smallest `since` first */
+    size_t ahead_count;
+    size_t ahead_cap;
+    struct replay *waiting; /* replays that have not begun, oldest first */
+    struct replay **waiting_end;
+    struct replay **running;
+    size_t running_count;
+    size_t running_cap;
+    size_t replays; /* running ones that are not of a snapshot */
+    int64_t budget; /* bytes that replays may still read in this turn */
+    struct route_snapshot *describing;
+    struct route_snapshot *snapshots;
     struct wire_begin begin;
     bool in_transaction;
     uint64_t transaction_serial;   /* changes with the commit position */
@@ -147,11 +222,66 @@ struct member *group_join(struct route_group *group, struct route_edge *edge);
 void group_leave(struct member *member);
 /* Writes GROUP to the member's edge, once for each relation; relation NULL: what is known without one. */
 void member_announce(struct member *member, const struct relation *relation);
+/* Likewise for an edge and a number that this group goes by there; always. */
+void group_announce(const struct route_group *group, struct route_edge *edge, uint32_t number,
+                    const struct relation *relation);
+/* The definition has come: GROUP for members that have had none. */
+void group_describe(struct route_group *group, const struct relation *relation);
 
 /* subs.c */
-void subs_arm_all(struct route *route);
+/* The resume, if any, becomes the subscription's. */
+void sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
+             struct audience *audience, struct resume *resume);
+struct audience *audience_get(struct route_table *table, const char *role);
+/* Puts an answered subscription where it belongs now; may end it. */
+void sub_place(struct sub *sub);
+/* Makes it live, from here on. */
+void sub_arm(struct sub *sub);
+/* Takes it out of where it is: SUB_ASKING again, with its resume. */
+void sub_leave(struct sub *sub);
+/* Frees the audience, and the table, with the last subscription. */
+void sub_free(struct sub *sub);
+void write_refuse(struct route_edge *edge, uint64_t sub, int code, const char *message);
 void sub_refuse(struct sub *sub, int code, const char *message); /* writes REFUSE and frees it */
+void subs_arm_all(struct route *route);
+void unarmed_add(struct route *route, struct sub *sub);
+void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
+                  const struct wire_position *position);
+
+/* session.c */
 void edge_drop_all(struct route_edge *edge);
+
+/* resume.c */
+struct resume *resume_new(const struct wire_subscribe *subscribe); /* NULL: from now on */
+void resume_free(struct resume *resume);                           /* NULL is fine */
+void resume_place(struct sub *sub); /* between transactions; may end it */
+void sub_gone(struct sub *sub, enum wire_gone_reason reason, const char *message); /* frees it */
+void ahead_remove(struct resume *resume);
+/* Who waits for a position that the stream has reached; `all`: everybody, to be judged anew. */
+void ahead_release(struct route *route, bool all);
+void ahead_expire(struct route *route, rt_usec now);
+
+/* replay.c */
+/* `since` is in the window and not ahead. */
+void replay_join(struct resume *resume);
+void replay_leave(struct resume *resume);
+void replay_start_feed(struct replay *feed);
+void replay_stop_feed(struct replay *feed);
+/* Between transactions, and whenever there is time: as far as the budget goes. */
+void replays_run(struct route *route);
+/* After a gap: who was in the middle of what is gone. */
+void replays_end_uncovered(struct route *route);
+
+/* snapshot.c */
+struct route_snapshot *snapshot_new(const struct wire_subscribe *subscribe);
+void snapshot_free(struct route_snapshot *snapshot);
+void snapshot_place(struct sub *sub); /* between transactions; may end it */
+void snapshot_leave(struct sub *sub); /* cancels its job */
+/* The feed has given everything up to the stream's position. True when it has ended. */
+bool snapshot_fed(struct route_snapshot *snapshot);
+void snapshot_more(struct sub *sub, uint32_t parts);
+void snapshots_end_all(struct route *route, const char *why);
+void snapshots_tick(struct route *route, rt_usec now);
 
 /* rows.c */
 /* Both rows of a change with the columns that are not `visible` taken out, in route->rows. False when they do not fit

@@ -54,6 +54,7 @@ void route_progress(struct route *route, const struct wire_progress *progress, r
     }
     if (!route->in_transaction) {
         subs_arm_all(route);
+        replays_run(route);
     }
     (void)route_tell(route, now);
 }

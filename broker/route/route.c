@@ -15,6 +15,8 @@ struct route *route_new(const struct route_config *config)
     route->tables = rt_map_new();
     route->tables_serial = 1;
     route->next_group = 1;
+    route->waiting_end = &route->waiting;
+    route->budget = ROUTE_REPLAY_BYTES;
     return route;
 }
 
@@ -31,6 +33,8 @@ void route_free(struct route *route)
     free(route->pending.items);
     free(route->open.items);
     free(route->unarmed);
+    free(route->ahead);
+    free(route->running);
     wire_writer_fini(&route->rows);
     free(route);
 }
@@ -59,4 +63,30 @@ void route_edge_free(struct route_edge *edge)
     wire_writer_fini(&edge->out);
     free(edge->truncated);
     free(edge);
+}
+
+bool route_work(struct route *route)
+{
+    route->budget = ROUTE_REPLAY_BYTES;
+    replays_run(route);
+    return route->budget <= 0;
+}
+
+void route_relation(struct route *route, struct relation *relation)
+{
+    struct route_table *table = table_find(route, relation);
+    struct route_snapshot *snapshot = route->describing;
+
+    for (uint32_t i = 0; table != NULL && i < table->group_count; i++) {
+        group_describe(table->groups[i], relation);
+    }
+    while (snapshot != NULL) {
+        struct route_snapshot *next = snapshot->next;
+        struct sub *sub = snapshot->resume->sub;
+        if (sub->audience->access->oid == relation->oid) {
+            sub_leave(sub);
+            sub_place(sub);
+        }
+        snapshot = next;
+    }
 }

@@ -15,11 +15,17 @@
  * it is complete; it comes again when the group changes. GROUP precedes the ACCEPT, if the table's relation is
  * known by then, and always the first DELIVER for it.
  *
+ * A subscription with `since` is fed from the window first: it joins a replay, which is one for all of the same edge
+ * and group that come at about the same time, under a number of its own, by the rights of now. Replays are read in turns
+ * (route_work()), while their edge has room, and end between transactions where the live stream is; then their
+ * subscriptions join their group. What cannot be had is GONE, with the reason and the range that can.
+ * A subscription with `snapshot` gets rows from a job (the owner's) and the window's changes that those do not show.
+ *
  * Every frame for an edge stands alone: BEGIN (continued, when an earlier frame had it), deliveries, END when the
  * transaction is over. An edge that nothing is delivered to gets neither, but PROGRESS.
  *
  * Cost: a change, O(groups of the table × edges with members); subscribe and unsubscribe, O(edges of the
- * group); nothing per subscription but when rights change. About 110 bytes a subscription. One thread.
+ * group); nothing per subscription but when rights change. About 120 bytes a subscription. One thread.
  */
 #ifndef PGTIDE_BROKER_ROUTE_ROUTE_H
 #define PGTIDE_BROKER_ROUTE_ROUTE_H
@@ -31,21 +37,40 @@
 #include "broker/relations.h"
 #include "broker/stats.h"
 #include "broker/window.h"
+#include "broker/xid_snapshot.h"
 #include "proto/records.h"
 #include "runtime/clock.h"
 
 #define ROUTE_SUBS_MAX       1000000u /* of one edge */
 #define ROUTE_IDENTITIES_MAX 1000000u /* of one edge */
 #define ROUTE_GROUPS_MAX     4096u    /* of one table */
+#define ROUTE_CLAIMS_MAX                                                                           \
+    ((size_t)64 << 20)            /* bytes of claims kept for the identities of one edge */
+#define ROUTE_REPLAYS_MAX  8u     /* at a time; others wait */
+#define ROUTE_REPLAY_BYTES 262144 /* read for replays between two calls of route_work() */
 #define ROUTE_FRAME_BYTES                                                                          \
     262144u /* a frame for an edge is cut behind the record that passes this */
 #define ROUTE_PROGRESS_QUICK (20 * RT_MSEC)
 #define ROUTE_PROGRESS_IDLE  RT_SEC
 #define ROUTE_START_TIMEOUT  (10 * RT_SEC) /* wait for the tailer's first word */
 
+#define ROUTE_AHEAD_TIMEOUT (30 * RT_SEC) /* for a stream that is not at `since` yet */
+#define ROUTE_DESCRIBE_TIMEOUT                                                                     \
+    (10 * RT_SEC) /* for the definition of a table whose rows are wanted */
+
 struct audience;
 struct route;
 struct route_edge;
+struct route_snapshot; /* a subscription that wants rows first */
+
+struct route_snapshot_want {
+    const char *schema, *table, *role; /* C strings */
+    struct wire_span claims;           /* JSON of the identity; "" without a token */
+    struct access *access;     /* what may be read; the job takes a reference if it keeps it */
+    struct relation *relation; /* likewise; rows are tuples in its order, one value per column */
+    uint32_t page_rows;
+    struct wire_span token; /* "": from the start. This and claims: valid during the call */
+};
 
 struct route_events {
     /* Wants what `role` may see of the table, from now on: route_access(audience, …), not before this
@@ -55,6 +80,21 @@ struct route_events {
     void (*unwatch)(void *ctx, void *watch);
     /* A frame for an edge; the bytes are valid during the call. */
     void (*send)(void *ctx, void *edge_user, struct wire_span frame);
+    /* Whether replays may send more to this edge without crowding out its live stream. When there is room again,
+     * route_work() is called. */
+    bool (*room)(void *ctx, void *edge_user);
+    /* There is something for route_work() and route_flush(), outside of the calls that bring it. */
+    void (*wake)(void *ctx);
+    /* The definition of this table is wanted: route_relation() when it comes. */
+    void (*describe)(void *ctx, uint32_t oid);
+    /* Reads rows for a subscription; returns the job. Never calls back before it returns. NULL: refused for want of
+     * resources. The handle is valid until snapshot_cancel or snapshot_live, or until the job ends it. */
+    void *(*snapshot)(void *ctx, struct route_snapshot *handle,
+                      const struct route_snapshot_want *want);
+    void (*snapshot_more)(void *ctx, void *job, uint32_t parts); /* credit; starts at 4 */
+    void (*snapshot_caught_up)(void *ctx, void *job);            /* only with `to` */
+    void (*snapshot_live)(void *ctx, void *job);                 /* done; drop the job */
+    void (*snapshot_cancel)(void *ctx, void *job); /* nobody wants it any more; drop it */
 };
 
 struct route_config {
@@ -95,9 +135,30 @@ void route_fresh(struct route *route, const struct wire_fresh *fresh);
 bool route_tell(struct route *route, rt_usec now);
 /* Ends the transaction at hand, if any, without an END. */
 void route_gap(struct route *route, const struct wire_gap *gap);
+/* A definition came; after relations_put(). */
+void route_relation(struct route *route, struct relation *relation);
 /* Sends what has been collected. */
 void route_flush(struct route *route);
-/* About once a second: refuses who waits for the tailer's first word for too long. */
+/* Goes on with replays. True when there is more to do at once. */
+bool route_work(struct route *route);
+/* About once a second: ends what has waited for too long. */
 void route_tick(struct route *route, rt_usec now);
+
+/* --- for jobs of snapshots ---------------------------------------------------------------------------- */
+
+/* Rows, at most WIRE_ROWS_MAX, sent as they are. `last`: the last ones of the table. */
+void route_snapshot_rows(struct route_snapshot *handle, const struct wire_tuple *rows,
+                         uint32_t count, struct wire_span token, bool last);
+/* Delivers from the window what `from` does not see and, if `to` is given, `to` sees, until the stream has passed
+ * until_lsn. Then snapshot_caught_up follows; without `to` the subscription is live and snapshot_live follows. Both are
+ * copied. False: the window does not reach back far enough; the subscription was ended and snapshot_cancel called. */
+bool route_snapshot_catch_up(struct route_snapshot *handle, const struct xid_snapshot *from,
+                             const struct xid_snapshot *to, uint64_t until_lsn);
+/* End the subscription, and the handle with it, without snapshot_cancel. */
+void route_snapshot_refuse(struct route_snapshot *handle, int code, const char *message);
+void route_snapshot_gone(struct route_snapshot *handle, const char *message);
+/* Whether a commit was evicted from the window lately although `snapshot` does not see it (a synchronous standby
+ * that stalled for longer than the window). */
+bool route_evicted_unseen(const struct route *route, const struct xid_snapshot *snapshot);
 
 #endif

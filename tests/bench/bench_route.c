@@ -54,6 +54,12 @@ static void on_send(void *ctx, void *user, struct wire_span frame)
     bench->frames_out++;
 }
 
+static void on_describe(void *ctx, uint32_t oid)
+{
+    (void)ctx;
+    (void)oid;
+}
+
 static void on_need(void *ctx, uint32_t rel)
 {
     (void)ctx;
@@ -89,9 +95,9 @@ static struct wire_span text(const char *literal)
 
 static void start(struct bench *bench, bool columns)
 {
-    static const struct route_events route_events = { .watch = on_watch,
-                                                      .unwatch = on_unwatch,
-                                                      .send = on_send };
+    static const struct route_events route_events = {
+        .watch = on_watch, .unwatch = on_unwatch, .send = on_send, .describe = on_describe
+    };
     static const struct upstream_events events = {
         .need = on_need, .fence = on_fence, .new_epoch = on_epoch, .malformed = on_malformed
     };

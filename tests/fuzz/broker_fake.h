@@ -79,6 +79,9 @@ static inline enum wire_err fake_decode(enum wire_type type, struct wire_reader 
     struct wire_deliver_truncate truncate;
     struct wire_accept accept;
     struct wire_refuse refuse;
+    struct wire_replay replay;
+    struct wire_rows rows;
+    struct wire_gone gone;
 
     return type == WIRE_BEGIN              ? wire_decode_begin(in, &begin)
            : type == WIRE_END              ? wire_decode_end(in, &end)
@@ -89,6 +92,9 @@ static inline enum wire_err fake_decode(enum wire_type type, struct wire_reader 
            : type == WIRE_DELIVER          ? wire_decode_deliver(in, &deliver)
            : type == WIRE_DELIVER_TRUNCATE ? wire_decode_deliver_truncate(in, &truncate)
            : type == WIRE_ACCEPT           ? wire_decode_accept(in, &accept)
+           : type == WIRE_REPLAY           ? wire_decode_replay(in, &replay)
+           : type == WIRE_ROWS             ? wire_decode_rows(in, &rows)
+           : type == WIRE_GONE             ? wire_decode_gone(in, &gone)
            : type == WIRE_REFUSE           ? wire_decode_refuse(in, &refuse)
                                            : WIRE_ERR_UNKNOWN;
 }
@@ -99,6 +105,8 @@ static inline void fake_on_send(void *ctx, void *user, struct wire_span frame)
     enum wire_type type = WIRE_BEGIN;
     enum wire_err err = WIRE_OK;
     bool begun = false;
+    bool live = false;
+    bool past = false;
 
     (void)ctx;
     (void)user;
@@ -107,16 +115,78 @@ static inline void fake_on_send(void *ctx, void *user, struct wire_span frame)
         bool inside = type == WIRE_DELIVER || type == WIRE_DELIVER_TRUNCATE || type == WIRE_END;
         fake_check(fake_decode(type, &in) == WIRE_OK);
         fake_check(begun || !inside);
-        begun = type == WIRE_BEGIN || (begun && type != WIRE_END && type != WIRE_GAP);
+        live = live || type == WIRE_BEGIN;
+        past = past || type == WIRE_REPLAY;
+        fake_check(!live || !past);
+        begun = type == WIRE_BEGIN || type == WIRE_REPLAY ||
+                (begun && type != WIRE_END && type != WIRE_GAP);
     }
     fake_check(err == WIRE_ERR_END);
+}
+
+static inline bool fake_on_room(void *ctx, void *user)
+{
+    (void)ctx;
+    (void)user;
+    return true;
+}
+
+static inline void fake_on_wake(void *ctx)
+{
+    (void)ctx;
+}
+
+static inline void fake_on_describe(void *ctx, uint32_t oid)
+{
+    (void)ctx;
+    (void)oid;
+}
+
+/* A job that takes all credit for rows: one of them for each. */
+static inline void *fake_on_snapshot(void *ctx, struct route_snapshot *handle,
+                                     const struct route_snapshot_want *want)
+{
+    (void)ctx;
+    fake_check(want->page_rows > 0 && want->page_rows <= WIRE_ROWS_MAX);
+    return handle;
+}
+
+static inline void fake_on_more(void *ctx, void *job, uint32_t parts)
+{
+    struct wire_tuple row = { (const uint8_t *)"\x90", 1 };
+    struct xid_snapshot seen = { .xmin = 3, .xmax = 3 };
+
+    (void)ctx;
+    if (parts == 0) {
+        route_snapshot_gone(job, "no more");
+    } else if (parts % 2 == 0) {
+        route_snapshot_rows(job, &row, 1, (struct wire_span){ "t", 1 }, parts > 2);
+    } else if (parts < 8) {
+        (void)route_snapshot_catch_up(job, &seen, NULL, parts);
+    } else {
+        route_snapshot_refuse(job, WIRE_CODE_FORBIDDEN, "no");
+    }
+}
+
+static inline void fake_on_job(void *ctx, void *job)
+{
+    (void)ctx;
+    fake_check(job != NULL);
 }
 
 static inline void fake_init(struct fake *fake)
 {
     static const struct route_events events = { .watch = fake_on_watch,
                                                 .unwatch = fake_on_unwatch,
-                                                .send = fake_on_send };
+                                                .send = fake_on_send,
+                                                .room = fake_on_room,
+                                                .wake = fake_on_wake,
+                                                .describe = fake_on_describe,
+                                                .snapshot = fake_on_snapshot,
+                                                .snapshot_more = fake_on_more,
+                                                .snapshot_caught_up = fake_on_job,
+                                                .snapshot_live = fake_on_job,
+                                                .snapshot_cancel = fake_on_job };
 
     memset(fake, 0, sizeof(*fake));
     fake->metrics = rt_metrics_new();

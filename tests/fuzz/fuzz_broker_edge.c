@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         len = len > size ? size : len;
         if (len == 0) {
             fake_answer(&fake, 10, ++answers % 4);
+            (void)route_work(fake.route);
             continue;
         }
         char *copy = malloc(len);
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(copy);
         data += len;
         size -= len;
+        (void)route_work(fake.route);
         route_flush(fake.route);
         if (why != NULL) { /* the session ends here */
             route_edge_free(edge);

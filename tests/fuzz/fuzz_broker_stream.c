@@ -109,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bool done = upstream_frame(up, (struct wire_span){ copy, len }, RT_SEC);
         free(copy);
         finish(up, done);
+        (void)route_work(stream.fake.route);
         (void)route_tell(stream.fake.route, now += RT_MSEC);
         route_flush(stream.fake.route);
         data += len;

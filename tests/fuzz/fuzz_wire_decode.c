@@ -225,6 +225,7 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_FORGET:
     case WIRE_UNSUBSCRIBE:
     case WIRE_NEED:
+    case WIRE_DESCRIBE:
     case WIRE_REPLAY:
     case WIRE_FRESH:
     case WIRE_MORE:

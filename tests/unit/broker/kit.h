@@ -44,6 +44,11 @@ struct kit {
     unsigned frames[KIT_EDGES];
     struct kit_watch watches[KIT_WATCHES];
     int indexes[KIT_EDGES];
+    bool full[KIT_EDGES];          /* no room for replays */
+    uint32_t described;            /* oid asked for last; 0: none */
+    struct route_snapshot *handle; /* of the job, which is the kit itself */
+    bool no_jobs;
+    struct rt_buf jobs; /* what the job was told, one line each */
 };
 
 static inline void *kit_on_watch(void *ctx, struct audience *audience, const char *schema,
@@ -82,6 +87,95 @@ static inline void kit_on_send(void *ctx, void *user, struct wire_span frame)
     kit_print(&kit->sent[edge], frame);
 }
 
+static inline bool kit_on_room(void *ctx, void *user)
+{
+    struct kit *kit = ctx;
+
+    return !kit->full[*(const int *)user];
+}
+
+static inline void kit_on_wake(void *ctx)
+{
+    (void)ctx;
+}
+
+static inline void kit_on_describe(void *ctx, uint32_t oid)
+{
+    struct kit *kit = ctx;
+
+    kit->described = oid;
+}
+
+static inline void *kit_on_snapshot(void *ctx, struct route_snapshot *handle,
+                                    const struct route_snapshot_want *want)
+{
+    struct kit *kit = ctx;
+
+    if (kit->no_jobs) {
+        return NULL;
+    }
+    kit->handle = handle;
+    rt_buf_printf(&kit->jobs,
+                  "job %s.%s role %s claims %.*s columns %" PRIu32 " page %" PRIu32 " token %.*s\n",
+                  want->schema, want->table, want->role, (int)want->claims.len, want->claims.data,
+                  want->relation->column_count, want->page_rows, (int)want->token.len,
+                  want->token.data);
+    return kit;
+}
+
+static inline void kit_on_more(void *ctx, void *job, uint32_t parts)
+{
+    struct kit *kit = ctx;
+
+    assert_ptr_equal(job, kit);
+    rt_buf_printf(&kit->jobs, "more %" PRIu32 "\n", parts);
+}
+
+static inline void kit_on_caught_up(void *ctx, void *job)
+{
+    struct kit *kit = ctx;
+
+    assert_ptr_equal(job, kit);
+    rt_buf_puts(&kit->jobs, "caught up\n");
+}
+
+static inline void kit_on_live(void *ctx, void *job)
+{
+    struct kit *kit = ctx;
+
+    assert_ptr_equal(job, kit);
+    kit->handle = NULL;
+    rt_buf_puts(&kit->jobs, "live\n");
+}
+
+static inline void kit_on_cancel(void *ctx, void *job)
+{
+    struct kit *kit = ctx;
+
+    assert_ptr_equal(job, kit);
+    kit->handle = NULL;
+    rt_buf_puts(&kit->jobs, "cancel\n");
+}
+
+static inline const struct route_events *kit_events(void)
+{
+    static const struct route_events events = {
+        .watch = kit_on_watch,
+        .unwatch = kit_on_unwatch,
+        .send = kit_on_send,
+        .room = kit_on_room,
+        .wake = kit_on_wake,
+        .describe = kit_on_describe,
+        .snapshot = kit_on_snapshot,
+        .snapshot_more = kit_on_more,
+        .snapshot_caught_up = kit_on_caught_up,
+        .snapshot_live = kit_on_live,
+        .snapshot_cancel = kit_on_cancel,
+    };
+
+    return &events;
+}
+
 static inline struct audience *kit_audience(struct kit *kit, const char *name)
 {
     for (int i = 0; i < KIT_WATCHES; i++) {
@@ -94,10 +188,6 @@ static inline struct audience *kit_audience(struct kit *kit, const char *name)
 
 static inline void kit_init(struct kit *kit)
 {
-    static const struct route_events events = { .watch = kit_on_watch,
-                                                .unwatch = kit_on_unwatch,
-                                                .send = kit_on_send };
-
     memset(kit, 0, sizeof(*kit));
     kit->metrics = rt_metrics_new();
     stats_init(&kit->stats, kit->metrics);
@@ -108,7 +198,7 @@ static inline void kit_init(struct kit *kit)
                                    .relations = kit->relations,
                                    .window = kit->window,
                                    .stats = &kit->stats,
-                                   .events = &events,
+                                   .events = kit_events(),
                                    .ctx = kit };
     kit->route = route_new(&config);
     for (int i = 0; i < KIT_EDGES; i++) {
@@ -126,6 +216,7 @@ static inline void kit_fini(struct kit *kit)
     for (int i = 0; i < KIT_EDGES; i++) {
         rt_buf_fini(&kit->sent[i]);
     }
+    rt_buf_fini(&kit->jobs);
     for (int i = 0; i < KIT_WATCHES; i++) {
         assert_null(kit->watches[i].audience); /* every watch is given back */
     }
@@ -169,6 +260,22 @@ static inline void kit_subscribe(struct kit *kit, int edge, uint64_t sub, uint64
                                                           .identity = identity,
                                                           .channel = kit_text(channel),
                                                           .filter = kit_text("") });
+    assert_null(kit_message(kit, edge, &out));
+}
+
+/* With everything up to (KIT_EPOCH, lsn, index). */
+static inline void kit_resume(struct kit *kit, int edge, uint64_t sub, uint64_t identity,
+                              const char *channel, uint64_t lsn, uint32_t index)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_subscribe(&out, &(struct wire_subscribe){ .sub = sub,
+                                                          .identity = identity,
+                                                          .channel = kit_text(channel),
+                                                          .filter = kit_text(""),
+                                                          .token = kit_text(""),
+                                                          .has_since = true,
+                                                          .since = { KIT_EPOCH, lsn, index } });
     assert_null(kit_message(kit, edge, &out));
 }
 

@@ -103,7 +103,9 @@ static inline void kit_print_answer(struct rt_buf *out, enum wire_type type, str
 
     if (type == WIRE_ACCEPT) {
         assert_int_equal(wire_decode_accept(in, &accept), WIRE_OK);
-        rt_buf_printf(out, "accept %" PRIu64 " group %" PRIu32 " ", accept.sub, accept.group);
+        static const char *const kinds[] = { "", "replay ", "snapshot " };
+        rt_buf_printf(out, "accept %" PRIu64 " %sgroup %" PRIu32 " ", accept.sub,
+                      kinds[accept.kind], accept.group);
         kit_print_position(out, &accept.position);
         return;
     }
@@ -144,6 +146,36 @@ static inline void kit_print_stream(struct rt_buf *out, enum wire_type type, str
     }
 }
 
+static inline void kit_print_past(struct rt_buf *out, enum wire_type type, struct wire_reader *in)
+{
+    struct wire_replay replay;
+    struct wire_rows rows;
+    struct wire_gone gone;
+    struct wire_tuple row;
+
+    if (type == WIRE_REPLAY) {
+        assert_int_equal(wire_decode_replay(in, &replay), WIRE_OK);
+        rt_buf_printf(out, "replay %" PRIu32 " %" PRIu64 "%s", replay.group, replay.commit_lsn,
+                      replay.continued ? " again" : "");
+    } else if (type == WIRE_ROWS) {
+        assert_int_equal(wire_decode_rows(in, &rows), WIRE_OK);
+        rt_buf_printf(out, "rows %" PRIu32, rows.group);
+        for (uint32_t i = 0; i < rows.row_count; i++) {
+            assert_int_equal(wire_next_row(&rows.rows, &row), WIRE_OK);
+            rt_buf_putc(out, ' ');
+            kit_print_row(out, row);
+        }
+        rt_buf_printf(out, "%s%s%.*s", rows.last ? " last" : "",
+                      rows.token.len > 0 ? " token " : "", (int)rows.token.len, rows.token.data);
+    } else {
+        assert_int_equal(wire_decode_gone(in, &gone), WIRE_OK);
+        rt_buf_printf(out, "gone %" PRIu64 " reason %d ", gone.sub, (int)gone.reason);
+        kit_print_position(out, &gone.oldest);
+        rt_buf_puts(out, " to ");
+        kit_print_position(out, &gone.newest);
+    }
+}
+
 static inline void kit_print(struct rt_buf *out, struct wire_span frame)
 {
     struct wire_reader in;
@@ -159,6 +191,8 @@ static inline void kit_print(struct rt_buf *out, struct wire_span frame)
             kit_print_truncate(out, &in);
         } else if (type == WIRE_ACCEPT || type == WIRE_REFUSE) {
             kit_print_answer(out, type, &in);
+        } else if (type == WIRE_REPLAY || type == WIRE_ROWS || type == WIRE_GONE) {
+            kit_print_past(out, type, &in);
         } else {
             kit_print_stream(out, type, &in);
         }

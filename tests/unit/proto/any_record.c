@@ -22,7 +22,8 @@
     X(WIRE_UNSUBSCRIBE, unsubscribe)                                                               \
     X(WIRE_PUBLISH, publish)                                                                       \
     X(WIRE_MORE, more)                                                                             \
-    X(WIRE_NEED, need)
+    X(WIRE_NEED, need)                                                                             \
+    X(WIRE_DESCRIBE, describe)
 #define LIST_RECORDS(X)                                                                            \
     X(WIRE_RELATION, relation)                                                                     \
     X(WIRE_TRUNCATE, truncate)                                                                     \

@@ -36,6 +36,7 @@ struct any_record {
         struct wire_unsubscribe unsubscribe;
         struct wire_publish publish;
         struct wire_need need;
+        struct wire_describe describe;
     };
 };
 

@@ -408,6 +408,12 @@ static void print_need(FILE *out, const struct wire_need *need)
     print_number(out, "rel", need->rel);
 }
 
+static void print_describe(FILE *out, const struct wire_describe *describe)
+{
+    (void)fputs("\"describe\"", out);
+    print_number(out, "oid", describe->oid);
+}
+
 void any_record_print(FILE *out, const struct any_record *record)
 {
     (void)fputs("{\"record\":", out);
@@ -440,6 +446,7 @@ void any_record_print(FILE *out, const struct any_record *record)
         CASE(WIRE_UNSUBSCRIBE, unsubscribe)
         CASE(WIRE_PUBLISH, publish)
         CASE(WIRE_NEED, need)
+        CASE(WIRE_DESCRIBE, describe)
 #undef CASE
     }
     (void)fputc('}', out);

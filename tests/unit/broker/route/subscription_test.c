@@ -249,9 +249,6 @@ static void test_malformed_message_says_why(void **state)
 static void test_channel_of_another_shard_is_refused(void **state)
 {
     struct kit *kit = *state;
-    static const struct route_events events = { .watch = kit_on_watch,
-                                                .unwatch = kit_on_unwatch,
-                                                .send = kit_on_send };
     unsigned refused = 0;
 
     for (uint32_t shard = 0; shard < 2; shard++) {
@@ -260,7 +257,7 @@ static void test_channel_of_another_shard_is_refused(void **state)
                                        .relations = kit->relations,
                                        .window = kit->window,
                                        .stats = &kit->stats,
-                                       .events = &events,
+                                       .events = kit_events(),
                                        .ctx = kit };
         struct route *route = route_new(&config);
         struct route_edge *mine = kit->edges[0];

@@ -1,0 +1,479 @@
+/* broker/route/replay.c - the past, from the window to one edge and group at a time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/route/parts.h"
+#include "runtime/buf.h"
+
+/* An entry that is only looked at costs as much as so many bytes; one replay reads so many before it is another's turn. */
+enum { LOOK_COST = 64, SLICE = 65536 };
+
+static const char lost_text[] = "changes after the position were dropped before they could be sent";
+
+/* --- who is in it ------------------------------------------------------------------------------------- */
+
+static void run_add(struct route *route, struct replay *replay)
+{
+    if (route->running_count == route->running_cap) {
+        route->running_cap = route->running_cap == 0 ? 16 : route->running_cap * 2;
+        route->running = rt_realloc(route->running, route->running_cap, sizeof(struct replay *));
+    }
+    route->running[route->running_count++] = replay;
+    replay->running = true;
+    rt_gauge_set(route->config.stats->replays_running, (double)route->running_count);
+}
+
+static void run_remove(struct route *route, struct replay *replay)
+{
+    for (size_t i = 0; i < route->running_count; i++) {
+        if (route->running[i] == replay) {
+            route->running[i] = route->running[--route->running_count];
+            break;
+        }
+    }
+    replay->running = false;
+    rt_gauge_set(route->config.stats->replays_running, (double)route->running_count);
+}
+
+static void wait_remove(struct route *route, struct replay *replay)
+{
+    *replay->link = replay->next;
+    if (replay->next != NULL) {
+        replay->next->link = replay->link;
+    } else {
+        route->waiting_end = replay->link;
+    }
+}
+
+static void replay_free(struct replay *replay)
+{
+    struct route *route = replay->edge->route;
+    struct replay **link = &replay->group->replays;
+
+    while (*link != replay) {
+        link = &(*link)->group_next;
+    }
+    *link = replay->group_next;
+    if (replay->running) {
+        route->replays--;
+        run_remove(route, replay);
+    } else {
+        wait_remove(route, replay);
+    }
+    free(replay->visible);
+    free(replay);
+}
+
+static struct replay *replay_new(struct route_group *group, struct route_edge *edge,
+                                 const struct wire_position *since)
+{
+    struct route *route = edge->route;
+    struct replay *replay = rt_alloc(sizeof(*replay));
+
+    replay->edge = edge;
+    replay->group = group;
+    replay->done = *since;
+    replay->group_next = group->replays;
+    group->replays = replay;
+    replay->link = route->waiting_end;
+    *route->waiting_end = replay;
+    route->waiting_end = &replay->next;
+    return replay;
+}
+
+/* One that waits, or one that has not passed `since` yet. */
+static struct replay *find_replay(const struct route_group *group, const struct route_edge *edge,
+                                  const struct wire_position *since)
+{
+    for (struct replay *replay = group->replays; replay != NULL; replay = replay->group_next) {
+        if (replay->edge == edge &&
+            (!replay->running || wire_position_cmp(&replay->done, since) <= 0)) {
+            return replay;
+        }
+    }
+    return NULL;
+}
+
+void replay_join(struct resume *resume)
+{
+    struct sub *sub = resume->sub;
+    struct route_group *group = sub->audience->group;
+    struct replay *replay = find_replay(group, sub->edge, &resume->since);
+
+    if (replay == NULL) {
+        replay = replay_new(group, sub->edge, &resume->since);
+    }
+    resume->replay = replay;
+    resume->next = replay->members;
+    resume->link = &replay->members;
+    if (resume->next != NULL) {
+        resume->next->link = &resume->next;
+    }
+    replay->members = resume;
+    sub->state = SUB_REPLAYING;
+    if (replay->running) {
+        write_accept(sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
+    } else if (wire_position_cmp(&resume->since, &replay->done) < 0) {
+        replay->done = resume->since;
+    }
+}
+
+void replay_leave(struct resume *resume)
+{
+    struct replay *replay = resume->replay;
+
+    if (replay->running && wire_position_cmp(&replay->done, &resume->since) > 0) {
+        resume->since = replay->done;
+    }
+    *resume->link = resume->next;
+    if (resume->next != NULL) {
+        resume->next->link = resume->link;
+    }
+    resume->replay = NULL;
+    if (replay->members == NULL) {
+        replay_free(replay);
+    }
+}
+
+/* Everybody in it; frees it. */
+static void end_gone(struct replay *replay, enum wire_gone_reason reason, const char *message)
+{
+    struct resume *resume = replay->members;
+
+    while (resume != NULL) {
+        struct resume *next = resume->next;
+        sub_gone(resume->sub, reason, message);
+        resume = next;
+    }
+}
+
+static void end_live(struct replay *replay)
+{
+    struct resume *resume = replay->members;
+
+    while (resume != NULL) {
+        struct resume *next = resume->next;
+        struct sub *sub = resume->sub;
+        sub_leave(sub);
+        sub_arm(sub); /* frees the resume */
+        resume = next;
+    }
+}
+
+static bool is_covered(const struct replay *replay)
+{
+    const struct route *route = replay->edge->route;
+
+    return replay->done.epoch == route->at.epoch &&
+           window_covers(route->config.window, &replay->done);
+}
+
+static void announce(struct replay *replay, const struct relation *relation)
+{
+    if (replay->announced != relation->serial) {
+        replay->announced = relation->serial;
+        group_announce(replay->group, replay->edge, replay->number, relation);
+    }
+}
+
+static void start(struct route *route, struct replay *replay)
+{
+    const struct relation *relation =
+        relations_of_table(route->config.relations, replay->group->access->oid);
+
+    wait_remove(route, replay);
+    run_add(route, replay);
+    route->replays++;
+    replay->number = route->next_group++;
+    rt_counter_add(route->config.stats->replays, 1);
+    if (relation != NULL) {
+        announce(replay, relation);
+    }
+    for (struct resume *resume = replay->members; resume != NULL; resume = resume->next) {
+        write_accept(resume->sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
+    }
+}
+
+/* Those who came while others ran may have waited for too long; the others of their replay begin later then. */
+static void start_or_end(struct route *route, struct replay *replay)
+{
+    struct resume *resume = replay->members;
+    struct resume *oldest = NULL;
+
+    while (resume != NULL) {
+        struct resume *next = resume->next;
+        bool last = next == NULL && oldest == NULL;
+        if (resume->since.epoch != route->at.epoch ||
+            !window_covers(route->config.window, &resume->since)) {
+            sub_gone(resume->sub, WIRE_GONE_TOO_OLD, lost_text);
+            if (last) {
+                return; /* the replay is gone with it */
+            }
+        } else if (oldest == NULL || wire_position_cmp(&resume->since, &oldest->since) < 0) {
+            oldest = resume;
+        }
+        resume = next;
+    }
+    if (oldest != NULL) {
+        replay->done = oldest->since;
+        start(route, replay);
+    }
+}
+
+void replay_start_feed(struct replay *feed)
+{
+    run_add(feed->edge->route, feed);
+}
+
+void replay_stop_feed(struct replay *feed)
+{
+    if (feed->running) {
+        run_remove(feed->edge->route, feed);
+    }
+}
+
+/* --- what it says ------------------------------------------------------------------------------------- */
+
+/* Frames of replays are their own. */
+static struct wire_writer *out_begun(struct replay *replay, const struct relation *relation)
+{
+    if (!replay->begun) {
+        edge_send(replay->edge);
+    }
+    if (relation != NULL) {
+        announce(replay, relation);
+    }
+    if (!replay->begun) {
+        replay->head.continued = replay->open;
+        wire_encode_replay(edge_out(replay->edge), &replay->head);
+        replay->begun = true;
+        replay->open = true;
+    }
+    return edge_out(replay->edge);
+}
+
+static void cut(struct replay *replay, size_t most)
+{
+    if (replay->begun && replay->edge->out.len > most) {
+        edge_send(replay->edge);
+        replay->begun = false;
+    }
+}
+
+static const struct window_transaction *find_transaction(const struct replay *replay)
+{
+    const struct route_table *table = replay->group->table;
+    struct wire_position before = { replay->head.epoch, replay->head.commit_lsn - 1, UINT32_MAX };
+    struct window_cursor cursor;
+    const struct window_entry *entry = NULL;
+
+    if (window_seek(table->route->config.window, table->schema, table->table, &before, &cursor)) {
+        entry = window_next(&cursor);
+    }
+    return entry != NULL && entry->transaction->lsn == replay->head.commit_lsn ? entry->transaction
+                                                                               : NULL;
+}
+
+/* END, unless the transaction never had one. */
+static void close_transaction(struct replay *replay)
+{
+    const struct window_transaction *transaction = find_transaction(replay);
+
+    if (transaction != NULL && transaction->complete) {
+        struct wire_end end = { .commit_lsn = transaction->lsn,
+                                .end_lsn = transaction->end_lsn,
+                                .count = transaction->count };
+        wire_encode_end(out_begun(replay, NULL), &end);
+    }
+    cut(replay, 0);
+    replay->open = false;
+}
+
+static void look(struct replay *replay, const struct relation *relation)
+{
+    if (replay->looked_at == relation->serial) {
+        return;
+    }
+    replay->looked_at = relation->serial;
+    replay->whole = true;
+    replay->visible = rt_realloc(replay->visible, (size_t)relation->column_count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        replay->visible[i] = access_reads(replay->group->access, relation->columns[i].name);
+        replay->whole = replay->whole && replay->visible[i];
+    }
+}
+
+static void write_change(struct replay *replay, const struct window_entry *entry)
+{
+    struct route *route = replay->edge->route;
+    struct wire_span record = window_record(entry);
+    struct wire_reader in;
+    enum wire_type type = WIRE_CHANGE;
+    struct wire_change change;
+
+    wire_reader_init(&in, record.data, record.len);
+    /* It was read once when it came. */
+    wire_check(wire_next_record(&in, &type) == WIRE_OK &&
+               wire_decode_change(&in, &change) == WIRE_OK);
+    struct wire_delivery to = { .group = replay->number, .op = change.op };
+    struct wire_deliver head = { .index = change.index,
+                                 .old_kind = change.old_kind,
+                                 .group_count = 1,
+                                 .new_row = change.new_row,
+                                 .old_row = change.old_row };
+    look(replay, entry->relation);
+    if (!replay->whole &&
+        !rows_hide(route, replay->visible, entry->relation->column_count, &head)) {
+        rt_counter_add(route->config.stats->withheld, 1);
+        return;
+    }
+    wire_encode_deliver(out_begun(replay, entry->relation), &head, &to);
+}
+
+static void write_entry(struct replay *replay, const struct window_entry *entry)
+{
+    const struct window_transaction *transaction = entry->transaction;
+
+    if (!replay->open || replay->head.commit_lsn != transaction->lsn) {
+        replay->head = (struct wire_replay){ .group = replay->number,
+                                             .epoch = replay->done.epoch,
+                                             .commit_lsn = transaction->lsn,
+                                             .xid = transaction->xid,
+                                             .commit_time = transaction->commit_time };
+    }
+    if (entry->kind == WINDOW_CHANGE) {
+        write_change(replay, entry);
+    } else {
+        uint32_t flags = 0;
+        struct wire_span record = window_record(entry);
+        wire_check(record.len == sizeof(flags));
+        memcpy(&flags, record.data, sizeof(flags));
+        wire_encode_deliver_truncate(out_begun(replay, entry->relation), entry->index, flags,
+                                     &replay->number, 1);
+    }
+    rt_counter_add(replay->edge->route->config.stats->replayed, 1);
+    cut(replay, ROUTE_FRAME_BYTES);
+}
+
+static bool is_wanted(const struct replay *replay, const struct window_transaction *transaction)
+{
+    const struct route_snapshot *snapshot = replay->snapshot;
+
+    return snapshot == NULL ||
+           (!xid_snapshot_sees(&snapshot->from, transaction->xid) &&
+            (!snapshot->has_to || xid_snapshot_sees(&snapshot->to, transaction->xid)));
+}
+
+/* --- turns -------------------------------------------------------------------------------------------- */
+
+/* What became of a turn. */
+enum turn { TURN_MORE, TURN_ALL, TURN_OTHER_TABLE };
+
+static enum turn read_slice(struct replay *replay, int64_t *left)
+{
+    struct route *route = replay->edge->route;
+    const struct route_table *table = replay->group->table;
+    struct window_cursor cursor;
+    bool found =
+        window_seek(route->config.window, table->schema, table->table, &replay->done, &cursor);
+
+    for (;;) {
+        const struct window_entry *entry = found ? window_next(&cursor) : NULL;
+        if (replay->open && (entry == NULL ? replay->head.commit_lsn <= route->complete.lsn
+                                           : entry->transaction->lsn != replay->head.commit_lsn)) {
+            close_transaction(replay);
+        }
+        if (entry == NULL) {
+            return TURN_ALL;
+        }
+        if (*left <= 0) {
+            return TURN_MORE;
+        }
+        *left -= LOOK_COST;
+        if (is_wanted(replay, entry->transaction)) {
+            if (entry->relation->oid != replay->group->access->oid) {
+                return TURN_OTHER_TABLE;
+            }
+            *left -= (int64_t)entry->len;
+            write_entry(replay, entry);
+        }
+        replay->done.lsn = entry->transaction->lsn;
+        replay->done.index = entry->index;
+    }
+}
+
+static void lost(struct replay *replay, const char *message)
+{
+    if (replay->snapshot != NULL) {
+        sub_gone(replay->snapshot->resume->sub, WIRE_GONE_SNAPSHOT, message);
+    } else {
+        end_gone(replay, WIRE_GONE_TOO_OLD, message);
+    }
+}
+
+void replays_end_uncovered(struct route *route)
+{
+    size_t i = 0;
+
+    while (i < route->running_count) {
+        if (is_covered(route->running[i])) {
+            i++;
+        } else {
+            lost(route->running[i], lost_text);
+        }
+    }
+}
+
+/* True when it is over, one way or the other. */
+static bool take_turn(struct replay *replay)
+{
+    struct route *route = replay->edge->route;
+    int64_t slice = route->budget < SLICE ? route->budget : SLICE;
+    int64_t left = slice;
+
+    if (!is_covered(replay)) {
+        lost(replay, lost_text);
+        return true;
+    }
+    enum turn turn = read_slice(replay, &left);
+    cut(replay, 0);
+    route->budget -= slice - left;
+    if (turn == TURN_OTHER_TABLE) {
+        lost(replay, "the table was another one in between");
+        return true;
+    }
+    if (turn == TURN_MORE) {
+        return false;
+    }
+    if (wire_position_cmp(&replay->done, &route->complete) < 0) {
+        replay->done = route->complete;
+    }
+    if (route->in_transaction) {
+        return false;
+    }
+    if (replay->snapshot != NULL) {
+        return snapshot_fed(replay->snapshot);
+    }
+    end_live(replay);
+    return true;
+}
+
+void replays_run(struct route *route)
+{
+    const struct route_config *config = &route->config;
+    bool moved = true;
+
+    while (route->waiting != NULL && route->replays < ROUTE_REPLAYS_MAX && !route->in_transaction) {
+        start_or_end(route, route->waiting);
+    }
+    while (moved && route->budget > 0) {
+        moved = false;
+        for (size_t i = 0; i < route->running_count && route->budget > 0;) {
+            struct replay *replay = route->running[i];
+            int64_t before = route->budget;
+            bool over = config->events->room(config->ctx, replay->edge->user) && take_turn(replay);
+            moved = moved || over || route->budget < before;
+            i += over ? 0 : 1;
+        }
+    }
+}
