@@ -1,4 +1,4 @@
-/* edge/hub.c - the hub's life: links, readiness, metrics, the tick. */
+/* edge/hub.c - the hub's life: links, readiness, the tick. */
 #include "edge/hub.h"
 
 #include <inttypes.h>
@@ -18,85 +18,6 @@
 #define TICK        RT_SEC
 #define SWEEP       (60 * RT_SEC)
 #define GROUP_GRACE (60 * RT_SEC)
-
-struct metric_row {
-    size_t at;
-    const char *name;
-    const char *help;
-};
-#define METRIC(field) offsetof(struct hub_metrics, field)
-
-static const struct metric_row gauges[] = {
-    { METRIC(subscriptions), "pgtide_edge_subscriptions", "Subscriptions of clients." },
-    { METRIC(upward), "pgtide_edge_upward_subscriptions",
-      "Subscriptions announced to shards: one for each identity and channel." },
-    { METRIC(groups), "pgtide_edge_groups",
-      "Groups of subscriptions that see the same of a table." },
-    { METRIC(identities), "pgtide_edge_identities", "Different identities of clients." },
-    { METRIC(shards_ready), "pgtide_edge_shards_in_session",
-      "Shards that this edge is in session with." },
-};
-static const struct metric_row counters[] = {
-    { METRIC(deliveries), "pgtide_edge_deliveries_total",
-      "Changes received from shards, counted once for each group." },
-    { METRIC(repeated), "pgtide_edge_repeated_changes_total",
-      "Changes that a replaced shard sent again and that were left out." },
-    { METRIC(encoded), "pgtide_edge_frames_encoded_total",
-      "Frames made from changes: one for each change and audience." },
-    { METRIC(queued), "pgtide_edge_frames_queued_total",
-      "Frames of changes given to clients' queues." },
-    { METRIC(errors), "pgtide_edge_encode_errors_total",
-      "Records of shards that could not be read or delivered; their subscriptions start over with "
-      "a gap." },
-    { METRIC(gaps), "pgtide_edge_gaps_total", "Gaps that clients were told of." },
-    { METRIC(as_text), "pgtide_edge_values_as_text_total",
-      "Values that did not read as their type says and were sent as JSON strings." },
-    { METRIC(bad_utf8), "pgtide_edge_invalid_utf8_total",
-      "Broken UTF-8 sequences replaced by U+FFFD." },
-};
-static const char *const code_names[HUB_CODES] = {
-    NULL, "UNAUTHORIZED", "FORBIDDEN", "INVALID_CHANNEL", "SUBSCRIPTION_FAILED", "RATE_LIMITED",
-};
-
-static void register_metrics(struct hub *hub, struct rt_metrics *metrics)
-{
-    char *base = (char *)&hub->metrics;
-
-    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++) {
-        struct rt_gauge *gauge = rt_gauge_new(metrics, gauges[i].name, NULL, gauges[i].help);
-        *(struct rt_gauge **)(void *)(base + gauges[i].at) = gauge;
-    }
-    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
-        struct rt_counter *counter =
-            rt_counter_new(metrics, counters[i].name, NULL, counters[i].help);
-        *(struct rt_counter **)(void *)(base + counters[i].at) = counter;
-    }
-    for (unsigned code = 1; code < HUB_CODES; code++) {
-        char label[64];
-        (void)snprintf(label, sizeof label, "code=\"%s\"", code_names[code]);
-        hub->metrics.refusals[code] =
-            rt_counter_new(metrics, "pgtide_edge_refusals_total", label,
-                           "Subscriptions refused or ended by a shard or the hub.");
-    }
-    hub->metrics.delay = rt_histogram_new(
-        metrics, "pgtide_edge_commit_delay_seconds", NULL,
-        "From a transaction's commit to its first frame in a client's queue, by two clocks.");
-}
-
-static void render_metrics(void *ctx)
-{
-    struct hub *hub = ctx;
-    size_t ready = 0;
-
-    for (uint32_t i = 0; i < hub->shard_count; i++) {
-        ready += hub->shards[i].in_session ? 1 : 0;
-    }
-    rt_gauge_set(hub->metrics.subscriptions, (double)hub->sub_count);
-    rt_gauge_set(hub->metrics.upward, (double)rt_map_count(hub->ups));
-    rt_gauge_set(hub->metrics.groups, (double)hub->group_count);
-    rt_gauge_set(hub->metrics.identities, (double)rt_map_count(hub->identities));
-    rt_gauge_set(hub->metrics.shards_ready, (double)ready);
-}
 
 /* --- the links ------------------------------------------------------------------------------------------- */
 
@@ -141,6 +62,7 @@ static void shard_init(struct hub *hub, uint32_t index, const struct hub_config 
     shard->hub = hub;
     shard->index = index;
     list_init(&shard->ups);
+    hub_flow_init(&shard->live);
     shard->by_number = rt_map_new();
     shard->groups = rt_map_new();
     shard->uplink = uplink_new(&(struct uplink_config){
@@ -171,53 +93,7 @@ void hub_update_ready(struct hub *hub, const struct hub_shard *blame, const char
     }
 }
 
-void hub_count_refusal(struct hub *hub, enum wire_code code)
-{
-    unsigned index =
-        code >= 1 && (unsigned)code < HUB_CODES ? (unsigned)code : WIRE_CODE_SUBSCRIPTION_FAILED;
-
-    rt_counter_add(hub->metrics.refusals[index], 1);
-}
-
 /* --- the tick -------------------------------------------------------------------------------------------- */
-
-static void refuse_late(struct hub_sub *sub)
-{
-    char text[200];
-    uint32_t shard = sub->up->shard->index;
-
-    if (sub->up->number == 0) {
-        (void)snprintf(text, sizeof text,
-                       "the server is not ready: shard %" PRIu32
-                       ", which holds this channel, cannot be reached; "
-                       "try again later",
-                       shard);
-    } else {
-        (void)snprintf(text, sizeof text,
-                       "the server is not ready: shard %" PRIu32
-                       " did not answer in time; try again later",
-                       shard);
-    }
-    hub_sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED,
-                   (struct rt_span){ (const uint8_t *)text, strlen(text) });
-}
-
-/* Oldest first, so that it ends at the first one that is young. */
-static void refuse_overdue(struct hub *hub, rt_usec now)
-{
-    LIST_EACH(at, after, &hub->waiting)
-    {
-        struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_waiting);
-        rt_usec waited = now - sub->since;
-        if (waited < HUB_SUBSCRIBE_TIMEOUT) {
-            break;
-        }
-        bool reachable = sub->up->number != 0 && sub->up->shard->in_session;
-        if (!reachable || waited >= HUB_ANSWER_TIMEOUT) {
-            refuse_late(sub);
-        }
-    }
-}
 
 static void tick_shard(struct hub_shard *shard, bool sweep, rt_usec now)
 {
@@ -236,7 +112,7 @@ void hub_tick(struct hub *hub)
     bool sweep = now >= hub->next_sweep;
 
     hub_expire(hub, hub->wall_now());
-    refuse_overdue(hub, now);
+    hub_refuse_overdue(hub, now);
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         tick_shard(&hub->shards[i], sweep, now);
     }
@@ -263,8 +139,7 @@ struct hub *hub_new(const struct hub_config *config)
     hub->audiences = rt_map_new();
     hub->next_expiry = INT64_MAX;
     list_init(&hub->waiting);
-    register_metrics(hub, config->process->metrics);
-    rt_metrics_on_render(config->process->metrics, render_metrics, hub);
+    hub_metrics_init(hub, config->process->metrics);
     hub->ready = rt_condition_new(config->process->health, "shards");
     hub->shard_count = (uint32_t)config->process->config->shards;
     hub->shards = rt_alloc(hub->shard_count * sizeof *hub->shards);

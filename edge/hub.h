@@ -11,9 +11,13 @@
  * A change is encoded at most once per (event, audience), and its row once per (event, column set); the frame is
  * shared by all members and forgotten when the event is over.
  *
- * A subscription is answered once: on_accepted when it is armed, or on_refused, at the latest after
- * HUB_SUBSCRIBE_TIMEOUT without a reachable shard. In force, it survives the loss of its shard: it is
- * announced again by itself, and the client hears on_gap when it is complete again, or on_refused.
+ * A subscription is answered once: on_accepted when it is armed, or on_refused, or on_gone if it asked for what came after
+ * a position and that cannot be had; at the latest after HUB_SUBSCRIBE_TIMEOUT without a reachable shard. In force, it
+ * survives the loss of its shard: it is announced again by itself, from where it was, and the client notices nothing; or
+ * hears on_gap if that is not possible; or on_refused.
+ *
+ * A client gets each change of a subscription once, in the order of commits; of a transaction's changes the last one is
+ * marked (mark_last).
  *
  * Callbacks of a dialect must not call the hub; they send frames and close connections. One thread, no global
  * state. Join, subscribe, unsubscribe: O(1); leave: O(subscriptions of the client); an event: O(members).
@@ -40,6 +44,7 @@ struct rt_process;
 
 #define HUB_SUBSCRIBE_TIMEOUT (10 * RT_SEC) /* for a shard that is not reachable */
 #define HUB_ANSWER_TIMEOUT    (15 * RT_SEC) /* for a shard that is, and says nothing */
+#define HUB_RESUME_TIMEOUT    (40 * RT_SEC) /* for one that may have to get there first */
 
 struct hub_config {
     const struct rt_process *process;
@@ -81,6 +86,7 @@ struct hub_event {
 
 struct hub_accepted {
     struct wire_position position; /* complete from here on */
+    bool resumed;                  /* that is the `since` that was asked for */
     bool defined;                  /* whether the broker has described the table already */
     const struct row_def *columns; /* NULL unless defined */
 };
@@ -91,17 +97,31 @@ struct hub_gap {
     const char *reason;
 };
 
+struct hub_gone {
+    enum wire_gone_reason reason;
+    struct rt_span message;
+    bool has_since;
+    struct wire_position since;  /* as it was asked for */
+    struct wire_position oldest; /* what could be had, from here */
+    struct wire_position newest; /* to here */
+};
+
 /* `dialect` is what the client joined with, `sub` the user pointer of hub_want. */
 struct hub_dialect {
     const char *name;
     /* The frame of an event for one audience; the hub owns the reference afterwards. NULL: nothing is sent. */
     struct edge_frame *(*encode)(void *dialect, const struct hub_event *event, unsigned form,
                                  struct rt_span text);
+    /* The event of this frame is the last of its transaction for the audience. Changes bytes in place, before anybody has
+     * the frame; NULL: frames do not say. */
+    void (*mark_last)(struct edge_frame *frame);
     /* Queues a frame for a member; `to` is the joining client's. Takes its own reference. */
     void (*deliver)(void *to, struct edge_frame *frame);
     void (*on_accepted)(void *session, void *sub, const struct hub_accepted *accepted);
     /* The subscription is over and its handle invalid. */
     void (*on_refused)(void *session, void *sub, enum wire_code code, struct rt_span message);
+    /* It cannot go on from where it asked to. Over, too. */
+    void (*on_gone)(void *session, void *sub, const struct hub_gone *gone);
     void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
     /* The identity's token has expired; its subscriptions deliver nothing from now on. Close the client. */
     void (*on_expired)(void *session);
@@ -136,9 +156,11 @@ struct hub_want {
     struct rt_span text;    /* what the client calls it, part of its frames; at most 4096 bytes */
     unsigned events;        /* mask of enum hub_op */
     void *user;             /* the dialect's subscription */
+    bool has_since;         /* go on behind this position */
+    struct wire_position since;
 };
-/* *out_sub is valid until hub_unsubscribe(), on_refused or hub_leave(). It is set before on_accepted, which may be called from
- * here when the channel is in force already. on_refused never is. */
+/* *out_sub is valid until hub_unsubscribe(), on_refused, on_gone or hub_leave(). It is set before on_accepted, which may be called from
+ * here when the channel is in force already. on_refused and on_gone never are. */
 enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *want,
                            struct hub_sub **out_sub);
 void hub_unsubscribe(struct hub_sub *sub);

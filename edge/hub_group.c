@@ -1,7 +1,8 @@
 /* edge/hub_group.c - groups of a shard and their audiences.
  *
  * An audience lives as long as it has members; a group, a minute longer than somebody points at it.
- * Members are dense: the last one takes the place of the one that leaves.
+ * Members are dense: the last one takes the place of the one that leaves. Who leaves an audience that holds a frame back
+ * loses that frame; hub_sub.c sees to it where it matters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static struct rt_span audience_key(struct hub_group *group, const struct hub_sub
     rt_buf_clear(key);
     rt_buf_append(key, owners, sizeof owners);
     rt_buf_append(key, &sub->form, sizeof sub->form);
+    rt_buf_append(key, &sub->events, sizeof sub->events);
     rt_buf_append(key, sub->text, sub->text_len);
     return rt_buf_span(key);
 }
@@ -30,6 +32,7 @@ static struct hub_audience *audience_new(struct hub_group *group, const struct h
     audience->ops = sub->client->ops;
     audience->dialect = sub->client->dialect;
     audience->form = sub->form;
+    audience->events = sub->events;
     audience->text_len = sub->text_len;
     memcpy(audience->text, sub->text, sub->text_len);
     if (group->count == group->cap) {
@@ -41,7 +44,7 @@ static struct hub_audience *audience_new(struct hub_group *group, const struct h
     return audience;
 }
 
-/* `leaver` is its last member: form and text are the audience's. */
+/* `leaver` is its last member: form, events and text are the audience's. */
 static void audience_free(struct hub_audience *audience, const struct hub_sub *leaver)
 {
     struct hub_group *group = audience->group;
@@ -50,18 +53,13 @@ static void audience_free(struct hub_audience *audience, const struct hub_sub *l
     (void)rt_map_remove(group->shard->hub->audiences, key.data, key.len);
     group->audiences[audience->index] = group->audiences[--group->count];
     group->audiences[audience->index]->index = audience->index;
+    list_remove(&audience->in_held);
+    edge_frame_unref(audience->held);
     free(audience->members);
     free(audience);
 }
 
-static void count_wanting(struct hub_audience *audience, uint32_t events, bool more)
-{
-    for (uint32_t bit = HUB_INSERT; bit <= HUB_TRUNCATE; bit <<= 1) {
-        if ((events & bit) != 0) {
-            audience->wanting[bit] += more ? 1u : UINT32_MAX; /* modulo: minus 1 */
-        }
-    }
-}
+/* --- groups ------------------------------------------------------------------------------------------------- */
 
 struct hub_group *hub_group_get(struct hub_shard *shard, uint32_t number)
 {
@@ -76,6 +74,29 @@ struct hub_group *hub_group_get(struct hub_shard *shard, uint32_t number)
         shard->hub->group_count++;
     }
     return group;
+}
+
+void hub_flow_init(struct hub_flow *flow)
+{
+    *flow = (struct hub_flow){ 0 };
+    list_init(&flow->held);
+}
+
+struct hub_flow *hub_group_flow(struct hub_group *group)
+{
+    return group->replay != NULL ? group->replay : &group->shard->live;
+}
+
+bool hub_group_make_replay(struct hub_group *group)
+{
+    if (group->replay == NULL) {
+        if (group->ups > 0) {
+            return false;
+        }
+        group->replay = rt_alloc(sizeof *group->replay);
+        hub_flow_init(group->replay);
+    }
+    return true;
 }
 
 void hub_group_describe(struct hub_group *group, struct row_def *def)
@@ -106,6 +127,7 @@ void hub_groups_sweep(struct hub_shard *shard, rt_usec before)
         }
         rt_map_iter_remove(&iter);
         row_def_unref(group->def);
+        free(group->replay);
         free(group->audiences);
         free(group);
         shard->hub->group_count--;
@@ -115,6 +137,16 @@ void hub_groups_sweep(struct hub_shard *shard, rt_usec before)
 void hub_groups_drop(struct hub_shard *shard)
 {
     hub_groups_sweep(shard, INT64_MAX);
+}
+
+/* --- audiences ---------------------------------------------------------------------------------------------- */
+
+static void skip_until(struct hub_audience *audience, const struct wire_position *position)
+{
+    if (!audience->skipping || !hub_position_not_after(position, &audience->skip)) {
+        audience->skipping = true;
+        audience->skip = *position;
+    }
 }
 
 void hub_audience_enter(struct hub_group *group, struct hub_sub *sub)
@@ -133,9 +165,10 @@ void hub_audience_enter(struct hub_group *group, struct hub_sub *sub)
     }
     sub->audience = audience;
     sub->member = audience->count;
-    audience->members[audience->count++] =
-        (struct hub_member){ .to = sub->client->to, .sub = sub, .events = sub->events };
-    count_wanting(audience, sub->events, true);
+    audience->members[audience->count++] = (struct hub_member){ .to = sub->client->to, .sub = sub };
+    if (sub->has_after) {
+        skip_until(audience, &sub->after);
+    }
 }
 
 void hub_audience_leave(struct hub_sub *sub)
@@ -146,7 +179,6 @@ void hub_audience_leave(struct hub_sub *sub)
         return;
     }
     sub->audience = NULL;
-    count_wanting(audience, sub->events, false);
     audience->members[sub->member] = audience->members[--audience->count];
     audience->members[sub->member].sub->member = sub->member;
     if (audience->count == 0) {

@@ -1,16 +1,27 @@
 /* edge/hub_parts.h - what the hub's own files share. Nothing outside hub*.c includes it.
  *
- *   hub.c         life, readiness, metrics, the tick
- *   hub_client.c  clients, identities, client subscriptions
- *   hub_up.c      upward subscriptions: announce, accept, refuse, interrupt
- *   hub_group.c   groups and audiences
- *   hub_event.c   records of a shard's stream
+ *   hub.c          life of the hub and of its links, readiness, the tick
+ *   hub_metrics.c  what it counts
+ *   hub_client.c   clients and identities
+ *   hub_sub.c      client subscriptions: made, armed, moved, ended
+ *   hub_up.c       upward subscriptions: announce, accept, refuse
+ *   hub_resume.c   what an interruption makes of them: since, gone, gaps
+ *   hub_group.c    groups and audiences
+ *   hub_stream.c   records of a shard's stream
+ *   hub_event.c    one change, as JSON
+ *   hub_deliver.c  the way of a frame to its members
  *
  * Who is in which list:
  *   a client       in its identity's `clients`
  *   a sub          in its client's `subs` (heirs are not), in its upward subscription's `subs`, in hub.waiting
  *                  until it is answered, and as a member of one audience while it is in force
- *   an upward sub  in its shard's `ups`, in hub.ups by (identity, channel), in shard.by_number while announced
+ *   an upward sub  in its shard's `ups`, in hub.ups by (identity, channel) unless it is a solo, in shard.by_number
+ *                  while announced
+ *   an audience    in its flow's `held` while it holds a frame back
+ *
+ * Positions. A *flow* is a sequence of transactions in the order of their commits: a shard's live stream, or one replay
+ * that a shard sends for one group. A sub that is in force has everything up to its flow's position, or to its own
+ * `after` where that is further (then it leaves out what comes again); out of force, everything up to `after`.
  */
 #ifndef PGTIDE_EDGE_HUB_PARTS_H
 #define PGTIDE_EDGE_HUB_PARTS_H
@@ -36,6 +47,8 @@ struct hub_metrics {
     struct rt_counter *queued;
     struct rt_counter *errors;
     struct rt_counter *gaps;
+    struct rt_counter *resumed;
+    struct rt_counter *gone;
     struct rt_counter *as_text;
     struct rt_counter *bad_utf8;
     struct rt_counter *refusals[HUB_CODES];
@@ -64,6 +77,15 @@ struct hub_client {
     bool expired;
 };
 
+enum hub_gone_why {
+    HUB_NOT_GONE,
+    HUB_GONE_EPOCH = WIRE_GONE_EPOCH,
+    HUB_GONE_TOO_OLD = WIRE_GONE_TOO_OLD,
+    HUB_GONE_AHEAD = WIRE_GONE_AHEAD,
+    HUB_GONE_SNAPSHOT = WIRE_GONE_SNAPSHOT,
+    HUB_GONE_FAULT, /* something behind it could not be read */
+};
+
 struct hub_sub {
     struct hub_client *client;
     struct hub_up *up;
@@ -71,14 +93,17 @@ struct hub_sub {
     uint32_t member;               /* index in the audience */
     uint32_t events;
     unsigned form;
-    bool acked;                 /* the client has heard on_accepted */
-    bool interrupted;           /* acked, and out of force until the shard accepts it again */
-    struct wire_position after; /* delivered up to here when it was interrupted */
+    bool acked;       /* the client has heard on_accepted */
+    bool interrupted; /* acked, and out of force until the shard accepts it again */
+    bool asked;       /* with a `since`, not answered yet */
+    bool has_after;
+    enum hub_gone_why gone;     /* why it cannot go on from `after`: a gap is to be told */
+    struct wire_position after; /* the client has everything up to here */
     struct hub_sub
         *heir; /* the same subscription under the client's new identity, not accepted yet */
     struct hub_sub *heir_of;
     void *user;
-    rt_usec since; /* when it began to wait */
+    rt_usec began; /* to wait */
     struct list_node in_client;
     struct list_node in_up;
     struct list_node in_waiting;
@@ -90,7 +115,9 @@ struct hub_up {
     uint64_t number; /* on the wire; 0: not announced */
     struct hub_shard *shard;
     struct hub_identity *identity;
-    struct hub_group *group;   /* NULL: not accepted */
+    struct hub_group *group; /* NULL: not accepted */
+    enum wire_accept_kind kind;
+    bool solo;                 /* for the subs that it has only: they were behind when they asked */
     struct wire_position from; /* as accepted */
     struct list_node subs;
     struct list_node in_shard;
@@ -101,7 +128,6 @@ struct hub_up {
 struct hub_member {
     void *to;
     struct hub_sub *sub;
-    uint32_t events;
 };
 
 struct hub_audience {
@@ -110,20 +136,40 @@ struct hub_audience {
     const struct hub_dialect *ops;
     void *dialect;
     unsigned form;
+    uint32_t events;
     struct hub_member *members;
     uint32_t count;
     uint32_t cap;
-    uint32_t wanting[HUB_TRUNCATE + 1]; /* members by event bit */
+    bool skipping; /* some member has what is at or before `skip` */
+    struct wire_position skip;
+    bool has_sent;
+    struct wire_position sent; /* of the last event, the held one included */
+    struct edge_frame *held;   /* the last event, until it is known whether another one follows */
+    struct list_node in_held;
     size_t text_len;
     char text[];
+};
+
+struct hub_flow {
+    bool has_position;
+    bool in_transaction;
+    bool measured;                 /* the delay of the current transaction is in the histogram */
+    struct wire_position position; /* everything up to here has been handed on, or is held */
+    struct wire_position done;     /* as it was when the current transaction began */
+    bool has_done;
+    uint64_t epoch; /* of the current transaction, or the last one */
+    uint64_t commit_lsn;
+    int64_t commit_time;
+    struct list_node held; /* audiences */
 };
 
 struct hub_group {
     uint32_t number;
     struct hub_shard *shard;
-    struct row_def *def; /* NULL until described */
-    uint32_t ups;        /* upward subscriptions that point here */
-    rt_usec idle_since;  /* when the last of them left */
+    struct hub_flow *replay; /* what feeds it; NULL: the shard's live stream */
+    struct row_def *def;     /* NULL until described */
+    uint32_t ups;            /* upward subscriptions that point here */
+    rt_usec idle_since;      /* when the last of them left */
     struct hub_audience **audiences;
     uint32_t count;
     uint32_t cap;
@@ -138,14 +184,11 @@ struct hub_shard {
     struct rt_map *groups;    /* number -> struct hub_group */
     bool in_session;
     bool restart; /* announce everything again at the next tick */
-    bool has_position;
-    struct wire_position position; /* everything up to here has been processed */
-    bool has_seen;
-    struct wire_position
-        seen; /* position when the current transaction began: up to here it is a repetition */
-    bool in_transaction;
-    bool measured; /* the delay of the current transaction is in the histogram */
-    struct wire_begin begin;
+    bool lost; /* because a record could not be read or delivered; what comes until then is left */
+    bool has_faulted; /* once before, at `faulted` */
+    rt_usec faulted;
+    struct hub_flow live;
+    struct hub_flow *flow; /* of the transaction that the frame at hand is in; NULL: none */
 };
 
 struct hub {
@@ -162,6 +205,7 @@ struct hub {
     struct rt_map *ups;
     struct rt_map *audiences;
     struct list_node waiting; /* subscriptions without an answer, oldest first */
+    size_t up_count;
     size_t group_count;
     size_t sub_count;
     rt_usec next_sweep;  /* of idle groups */
@@ -179,23 +223,55 @@ struct hub {
 
 /* hub.c */
 void hub_update_ready(struct hub *hub, const struct hub_shard *blame, const char *reason);
+
+/* hub_metrics.c */
+void hub_metrics_init(struct hub *hub, struct rt_metrics *metrics);
 void hub_count_refusal(struct hub *hub, enum wire_code code);
 
 /* hub_client.c */
 void hub_identity_unref(struct hub *hub, struct hub_identity *identity);
+void hub_expire(struct hub *hub, rt_usec wall);
+
+/* hub_sub.c */
+void hub_sub_free(struct hub_sub *sub);
 /* Ends one for a reason that its client is told; takes heirs and ancestors along. */
 void hub_sub_refuse(struct hub_sub *sub, enum wire_code code, struct rt_span message);
-/* Its upward subscription is in force: joins the audience, and tells the client what is to be told. */
-void hub_sub_arm(struct hub_sub *sub, const struct wire_position *position);
-void hub_expire(struct hub *hub, rt_usec wall);
+/* The same for one that cannot be resumed. */
+void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone);
+/* Its upward subscription is in force, and complete from `from` on: joins the audience, and tells the client what is to
+ * be told. */
+void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from);
+/* Makes `after` say up to where the client has everything, and that is so even if it leaves its audience now. */
+void hub_sub_settle(struct hub_sub *sub);
+/* Out of force, for now; its position is kept. */
+void hub_sub_interrupt(struct hub_sub *sub);
+/* Under its client's new identity. */
+void hub_sub_renew(struct hub_sub *sub);
+/* Its old identity is of no use any more: out of force, waits as its heir did. */
+void hub_sub_inherit(struct hub_sub *sub);
+void hub_refuse_overdue(struct hub *hub, rt_usec now);
 
 /* hub_up.c */
 struct hub_up *hub_up_get(struct hub *hub, struct hub_identity *identity, struct wire_span channel);
+struct hub_up *hub_up_solo(struct hub *hub, struct hub_identity *identity,
+                           struct wire_span channel);
+/* Arms the sub, if this one is in force; announces it, if it is not. */
 void hub_up_attach(struct hub_up *up, struct hub_sub *sub);
 void hub_up_drop_if_unused(struct hub_up *up);
-void hub_up_accept(struct hub_shard *shard, const struct wire_accept *accept);
+void hub_up_announce(struct hub_up *up);
+void hub_up_forget_number(struct hub_up *up); /* an answer of the shard finds nobody now */
+/* Why not, or NULL. */
+const char *hub_up_accept(struct hub_shard *shard, const struct wire_accept *accept);
 void hub_up_refuse(struct hub_shard *shard, const struct wire_refuse *refuse);
-/* Takes everything of a shard out of force and announces it again. */
+/* Everything up to here has come for it. */
+struct wire_position hub_up_position(const struct hub_up *up);
+
+/* hub_resume.c */
+void hub_up_gone(struct hub_shard *shard, const struct wire_gone *gone);
+/* From where its members want to go on; false: from now. */
+bool hub_up_since(const struct hub_up *up, struct wire_position *out);
+void hub_sub_tell_gap(struct hub_sub *sub, const struct wire_position *position);
+/* Takes everything of a shard out of force and announces it again, from where each was. */
 void hub_shard_announce(struct hub_shard *shard);
 /* Announces what was asked for while there was no session. */
 void hub_shard_resume(struct hub_shard *shard);
@@ -204,6 +280,10 @@ void hub_shard_flush(struct hub_shard *shard);
 
 /* hub_group.c */
 struct hub_group *hub_group_get(struct hub_shard *shard, uint32_t number);
+struct hub_flow *hub_group_flow(struct hub_group *group);
+void hub_flow_init(struct hub_flow *flow);
+/* It is fed by replays from now on. False: it is live, and somebody points at it. */
+bool hub_group_make_replay(struct hub_group *group);
 void hub_group_describe(struct hub_group *group, struct row_def *def);
 /* Points an upward subscription at a group, or at none. */
 void hub_group_assign(struct hub_up *up, struct hub_group *group);
@@ -214,8 +294,33 @@ void hub_groups_drop(struct hub_shard *shard); /* all; nobody points at any */
 void hub_audience_enter(struct hub_group *group, struct hub_sub *sub);
 void hub_audience_leave(struct hub_sub *sub);
 
-/* hub_event.c */
+/* hub_stream.c */
 void hub_shard_frame(struct hub_shard *shard, struct rt_span frame);
+
+/* hub_event.c */
+/* One deliver record while it is being handled. */
+struct hub_change {
+    struct hub *hub;
+    const struct wire_deliver *record; /* NULL: truncate */
+    bool rows_read;
+    enum wire_err rows_err;
+    struct hub_event event; /* of `def` and `event.op`, once made */
+    const struct row_def *def;
+};
+/* Fills change->event for a column set and an operation; again only when they differ from the last. */
+enum wire_err hub_event_make(struct hub_change *change, const struct row_def *def, enum hub_op op);
+
+/* hub_deliver.c */
+void hub_flow_begin(struct hub_flow *flow, const struct wire_begin *begin);
+void hub_flow_end(struct hub_flow *flow);
+/* Everything up to there has been handed on. */
+void hub_flow_reach(struct hub_flow *flow, const struct wire_position *position);
+/* The transaction is broken off: the frames held back go out as they are. */
+void hub_flow_release(struct hub_flow *flow);
+void hub_audience_release(struct hub_audience *audience);
+/* Why not, or NULL. */
+const char *hub_deliver_to_group(struct hub_shard *shard, struct hub_change *change,
+                                 uint32_t number, enum hub_op op);
 
 static inline bool hub_position_not_after(const struct wire_position *a,
                                           const struct wire_position *b)

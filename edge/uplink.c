@@ -175,15 +175,9 @@ void uplink_forget(struct uplink *uplink, uint64_t number)
     gathered(uplink);
 }
 
-void uplink_subscribe(struct uplink *uplink, uint64_t sub, uint64_t identity,
-                      struct wire_span channel)
+void uplink_subscribe(struct uplink *uplink, const struct wire_subscribe *record)
 {
-    wire_encode_subscribe(&uplink->out, &(struct wire_subscribe){
-                                            .sub = sub,
-                                            .identity = identity,
-                                            .channel = channel,
-                                            .filter = { "", 0 },
-                                        });
+    wire_encode_subscribe(&uplink->out, record);
     gathered(uplink);
 }
 

@@ -40,8 +40,7 @@ void uplink_free(struct uplink *uplink);
 /* Gathered; the texts are copied. */
 void uplink_identify(struct uplink *uplink, uint64_t number, const struct identity *identity);
 void uplink_forget(struct uplink *uplink, uint64_t number);
-void uplink_subscribe(struct uplink *uplink, uint64_t sub, uint64_t identity,
-                      struct wire_span channel);
+void uplink_subscribe(struct uplink *uplink, const struct wire_subscribe *record);
 void uplink_unsubscribe(struct uplink *uplink, uint64_t sub);
 /* False: something gathered since the last flush could not be sent although there is a session, and is dropped. */
 bool uplink_flush(struct uplink *uplink);

@@ -68,6 +68,97 @@ static bool read_event(struct rt_span text, unsigned *out, struct fluxbase_refus
     return true;
 }
 
+/* --- where a subscription begins ----------------------------------------------------------------------------- */
+
+/* A member of the config, or of the message. Two of them are refused: readers may differ in which one counts. */
+static bool either(const json_t *root, const json_t *config, const char *name, const json_t **out,
+                   struct fluxbase_refusal *refusal)
+{
+    const json_t *outer = json_object_get(root, name);
+    const json_t *inner = config != root ? json_object_get(config, name) : NULL;
+
+    outer = json_is_null(outer) ? NULL : outer;
+    inner = json_is_null(inner) ? NULL : inner;
+    if (outer != NULL && inner != NULL) {
+        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s is given twice", name);
+    }
+    *out = inner != NULL ? inner : outer;
+    return true;
+}
+
+static bool read_since(const json_t *value, struct fluxbase_message *message,
+                       struct fluxbase_refusal *refusal)
+{
+    if (value == NULL) {
+        return true;
+    }
+    message->has_since =
+        json_is_string(value) &&
+        wire_position_parse(json_string_value(value), json_string_length(value), &message->since);
+    return message->has_since ||
+           fails(refusal, "since must be a position such as \"7f3a-00000000016b3748-3\": the id of "
+                          "a change, of an ack or of a heartbeat");
+}
+
+static bool read_page_size(const json_t *value, struct fluxbase_message *message,
+                           struct fluxbase_refusal *refusal)
+{
+    if (value == NULL) {
+        return true;
+    }
+    json_int_t size = json_is_integer(value) ? json_integer_value(value) : 0;
+    if (size < 1 || size > (json_int_t)WIRE_ROWS_MAX) {
+        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                      "page_size must be an integer from 1 to %u", WIRE_ROWS_MAX);
+    }
+    message->page_size = (uint32_t)size;
+    return true;
+}
+
+static bool read_snapshot(const json_t *wish, const json_t *token, struct fluxbase_message *message,
+                          struct fluxbase_refusal *refusal)
+{
+    if (wish != NULL && !json_is_boolean(wish)) {
+        return fails(refusal, "snapshot must be true or false");
+    }
+    message->snapshot = json_is_true(wish);
+    if (token == NULL) {
+        return true;
+    }
+    size_t len = json_is_string(token) ? json_string_length(token) : 0;
+    if (len == 0 || len > WIRE_TOKEN_MAX) {
+        return fails(refusal, "snapshot_token must be the token of a snapshot frame");
+    }
+    message->snapshot = true;
+    message->snapshot_token = (struct rt_span){ (const uint8_t *)json_string_value(token), len };
+    return true;
+}
+
+static bool read_start(const json_t *root, const json_t *config, struct fluxbase_message *message,
+                       struct fluxbase_refusal *refusal)
+{
+    const json_t *since = NULL;
+    const json_t *wish = NULL;
+    const json_t *token = NULL;
+    const json_t *size = NULL;
+
+    if (!either(root, config, "since", &since, refusal) ||
+        !either(root, config, "snapshot", &wish, refusal) ||
+        !either(root, config, "snapshot_token", &token, refusal) ||
+        !either(root, config, "page_size", &size, refusal) ||
+        !read_since(since, message, refusal) || !read_page_size(size, message, refusal) ||
+        !read_snapshot(wish, token, message, refusal)) {
+        return false;
+    }
+    if (message->has_since && message->snapshot) {
+        return fails(refusal, "since and snapshot exclude each other: one goes on, the other "
+                              "begins anew");
+    }
+    return true;
+}
+
+/* --- subscribe ---------------------------------------------------------------------------------------------- */
+
 /* config, or the message itself in the older form. */
 static bool read_config(const json_t *config, struct fluxbase_message *message,
                         struct fluxbase_refusal *refusal)
@@ -133,10 +224,10 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
         if (!json_is_object(config)) {
             return fails(refusal, "config must be an object");
         }
-        return read_config(config, message, refusal);
+        return read_config(config, message, refusal) && read_start(root, config, message, refusal);
     }
     if (json_object_get(root, "table") != NULL) {
-        return read_config(root, message, refusal);
+        return read_config(root, message, refusal) && read_start(root, root, message, refusal);
     }
     if (message->channel.data == NULL) {
         return fails(refusal, "channel or table is required for subscribe");
@@ -144,7 +235,7 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
     if (json_object_get(root, "filter") != NULL) {
         return fails(refusal, "filters are not available yet; subscribe without a filter");
     }
-    return read_channel_form(message, refusal);
+    return read_channel_form(message, refusal) && read_start(root, root, message, refusal);
 }
 
 static bool read_unsubscribe(const json_t *root, struct fluxbase_message *message,

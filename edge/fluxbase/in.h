@@ -6,6 +6,8 @@
  *   {"type":"subscribe","channel":any,"config":{"event","schema","table"}}        by config
  *   {"type":"subscribe","schema","table","event"}                                 the older form of it
  *
+ * and in each of them `since`, or `snapshot` (or `snapshot_token`) and `page_size`, beside `channel` or in `config`.
+ *
  * What this release does not serve is refused here, filters above all: an ignored filter would show rows that the client
  * asked not to see. Duplicate members are refused too: two readers may differ in which one counts.
  */
@@ -38,6 +40,11 @@ struct fluxbase_message {
     struct rt_span schema;
     struct rt_span table;
     unsigned events; /* mask of enum hub_op */
+    bool has_since;
+    struct wire_position since;
+    bool snapshot;
+    uint32_t page_size;            /* 0: not given */
+    struct rt_span snapshot_token; /* data NULL: not given */
     /* unsubscribe */
     struct rt_span subscription_id; /* data NULL: not given */
     /* access_token */

@@ -7,6 +7,10 @@
 #include "edge/row_json.h"
 #include "runtime/clock.h"
 
+/* At the end of a payload, so that it is found again; as long as LAST, so that it can be replaced. */
+#define NOT_LAST ",\"last\":false"
+#define LAST     ",\"last\":true "
+
 static void put_span(struct rt_buf *out, struct rt_span span)
 {
     rt_buf_append(out, span.data, span.len);
@@ -86,6 +90,7 @@ void fluxbase_out_subscribed(struct rt_buf *out, const struct fluxbase_names *na
     put_text(out, ",", "table", names->table);
     put_word(out, ",", "event", names->event);
     put_position(out, ",", "id", &accepted->position);
+    rt_buf_puts(out, accepted->resumed ? ",\"resumed\":true" : ",\"resumed\":false");
     if (accepted->defined) {
         put_json(out, "not_streamed", rt_buf_span(&accepted->columns->not_streamed));
     }
@@ -117,6 +122,38 @@ void fluxbase_out_error(struct rt_buf *out, enum wire_code code, struct rt_span 
     rt_buf_putc(out, '}');
 }
 
+static const char *gone_reason(enum wire_gone_reason reason)
+{
+    switch (reason) {
+    case WIRE_GONE_EPOCH:
+        return "epoch";
+    case WIRE_GONE_AHEAD:
+        return "ahead";
+    case WIRE_GONE_SNAPSHOT:
+        return "snapshot";
+    case WIRE_GONE_TOO_OLD:
+    default:
+        return "too_old";
+    }
+}
+
+void fluxbase_out_gone(struct rt_buf *out, const struct fluxbase_names *names,
+                       const struct hub_gone *gone)
+{
+    rt_buf_puts(out, "{\"type\":\"error\",\"code\":\"RESUME_GONE\"");
+    put_text(out, ",", "message", gone->message);
+    put_text(out, ",", "error", gone->message);
+    put_text(out, ",", "channel", names->channel);
+    put_word(out, ",\"payload\":{", "subscription_id", names->id);
+    put_word(out, ",", "reason", gone_reason(gone->reason));
+    if (gone->has_since) {
+        put_position(out, ",", "since", &gone->since);
+    }
+    put_position(out, ",", "oldest", &gone->oldest);
+    put_position(out, ",", "newest", &gone->newest);
+    rt_buf_puts(out, "}}");
+}
+
 void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
                       const struct hub_gap *gap)
 {
@@ -142,7 +179,7 @@ void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event)
     put_position(out, ",", "id", &event->position);
     put_json(out, "unchanged", event->unchanged);
     put_json(out, "too_large", event->too_large);
-    rt_buf_putc(out, '}');
+    rt_buf_puts(out, NOT_LAST "}");
 }
 
 void fluxbase_out_change(struct rt_buf *out, enum fluxbase_form form, struct rt_span channel,
@@ -153,4 +190,14 @@ void fluxbase_out_change(struct rt_buf *out, enum fluxbase_form form, struct rt_
     rt_buf_puts(out, ",\"payload\":");
     put_span(out, payload);
     rt_buf_putc(out, '}');
+}
+
+void fluxbase_out_mark_last(uint8_t *text, size_t len)
+{
+    static const char not_last[] = NOT_LAST "}}";
+    size_t tail = sizeof not_last - 1;
+
+    if (len >= tail && memcmp(text + len - tail, not_last, tail) == 0) {
+        memcpy(text + len - tail, LAST, sizeof LAST - 1);
+    }
 }

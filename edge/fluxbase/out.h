@@ -31,12 +31,17 @@ void fluxbase_out_token_updated(struct rt_buf *out);
 /* channel.data NULL: not known. */
 void fluxbase_out_error(struct rt_buf *out, enum wire_code code, struct rt_span message,
                         struct rt_span channel);
+/* RESUME_GONE. */
+void fluxbase_out_gone(struct rt_buf *out, const struct fluxbase_names *names,
+                       const struct hub_gone *gone);
 void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
                       const struct hub_gap *gap);
-/* The payload object of a change: the same for every channel and form. */
+/* The payload object of a change: the same for every channel and form. Its last member says that it is not the last. */
 void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event);
 /* The frame around it. */
 void fluxbase_out_change(struct rt_buf *out, enum fluxbase_form form, struct rt_span channel,
                          struct rt_span payload);
+/* Says that it is, in a frame that ends with this text. */
+void fluxbase_out_mark_last(uint8_t *text, size_t len);
 
 #endif

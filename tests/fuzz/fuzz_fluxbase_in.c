@@ -40,6 +40,9 @@ static void check_subscribe(const struct fluxbase_message *message)
     must(channel.kind == FLUXBASE_TABLE);
     must(same(channel.schema, message->schema) && same(channel.table, message->table));
     must(message->events != 0 && (message->events & ~HUB_EVERY_OP) == 0);
+    must(!message->has_since || !message->snapshot);
+    must(message->page_size <= WIRE_ROWS_MAX && message->snapshot_token.len <= WIRE_TOKEN_MAX);
+    must(message->snapshot_token.data == NULL || message->snapshot);
     must(message->form == FLUXBASE_BY_CONFIG ||
          same(message->channel, (struct rt_span){ (const uint8_t *)name, (size_t)len }));
 }

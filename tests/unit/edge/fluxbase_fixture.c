@@ -46,6 +46,7 @@ static int set_up_with(void **state, const char *const *sets)
         .wall_now = fake_wall_now,
     });
     f->index = 3;
+    f->lsn = 0x16b3748;
     fake_session(0, true);
     open_client(f, &f->ann, "authenticated|{\"sub\":\"ann\"}");
     open_client(f, &f->bob, "authenticated|{\"sub\":\"bob\"}");
@@ -176,9 +177,10 @@ void change(struct fixture *f, enum wire_op op, bool with_old)
     }
     wire_encode_begin(&f->out, &(struct wire_begin){
                                    .epoch = 0x7f3a,
-                                   .commit_lsn = 0x16b3748,
+                                   .commit_lsn = f->lsn,
                                    .commit_time = INT64_C(1795254586123456),
                                });
     wire_encode_deliver(&f->out, &head, &(struct wire_delivery){ 5, op });
+    wire_encode_end(&f->out, &(struct wire_end){ .commit_lsn = f->lsn++, .count = 1 });
     fake_frame(0, &f->out);
 }

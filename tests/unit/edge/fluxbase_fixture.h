@@ -22,6 +22,7 @@ struct fixture {
     struct client bob;
     struct wire_writer out;
     uint32_t index; /* of the next change */
+    uint64_t lsn;   /* of its transaction */
 };
 
 /* At most 3 subscriptions per connection, any number of messages. */
@@ -47,7 +48,7 @@ void take_id(char *text, char out[37]);
 char *subscribed(struct fixture *f, struct client *client, const char *text, char id[37]);
 extern const char by_channel[]; /* the message that subscribes to table:public.users */
 void in_force(struct fixture *f, struct client *client); /* that subscription, accepted */
-/* A change of group 5, from (123, John) to (123, John Doe). */
+/* A transaction with one change of group 5, from (123, John) to (123, John Doe). */
 void change(struct fixture *f, enum wire_op op, bool with_old);
 
 #endif

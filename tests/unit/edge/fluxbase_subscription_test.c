@@ -22,7 +22,7 @@ static void test_subscribe_by_channel_is_acknowledged_as_documented(void **state
         "{\"type\":\"ack\",\"channel\":\"table:public.users\",\"status\":\"subscribed\","
         "\"payload\":{"
         "\"subscribed\":true,\"subscription_id\":\"\",\"schema\":\"public\",\"table\":\"users\","
-        "\"event\":\"*\",\"id\":\"7f3a-00000000016b3700-0\"}}\n");
+        "\"event\":\"*\",\"id\":\"7f3a-00000000016b3700-0\",\"resumed\":false}}\n");
     assert_int_equal(id[14], '4');
     assert_non_null(strchr("89ab", id[19]));
     assert_string_equal(fake_sent(f->bob.conn), "");
@@ -30,7 +30,8 @@ static void test_subscribe_by_channel_is_acknowledged_as_documented(void **state
 }
 
 #define TAIL                                                                                       \
-    "\"commit_timestamp\":\"2026-11-21T09:49:46.123456Z\",\"id\":\"7f3a-00000000016b3748-3\"}}\n"
+    "\"commit_timestamp\":\"2026-11-21T09:49:46.123456Z\",\"id\":\"7f3a-00000000016b3748-3\","     \
+    "\"last\":true }}\n"
 #define HEAD(op)                                                                                   \
     "{\"type\":\"broadcast\",\"channel\":\"table:public.users\",\"payload\":{\"type\":\"" op       \
     "\",\"schema\":\"public\",\"table\":\"users\","
@@ -67,7 +68,7 @@ static void test_second_change_is_not_mistaken_for_the_first(void **state)
     assert_string_equal(fake_sent(f->ann.conn),
                         HEAD("DELETE") "\"old_record\":{\"id\":123,\"name\":\"John\"},"
                                        "\"commit_timestamp\":\"2026-11-21T09:49:46.123456Z\","
-                                       "\"id\":\"7f3a-00000000016b3748-4\"}}\n");
+                                       "\"id\":\"7f3a-00000000016b3749-4\",\"last\":true }}\n");
 }
 
 static void test_unchanged_columns_are_named(void **state)
@@ -84,12 +85,14 @@ static void test_unchanged_columns_are_named(void **state)
     wire_encode_deliver(
         &f->out, &(struct wire_deliver){ .group_count = 1, .new_row = { tuple.data, tuple.len } },
         &(struct wire_delivery){ 5, WIRE_UPDATE });
+    wire_encode_end(&f->out, &(struct wire_end){ .commit_lsn = 0x16b3748, .count = 1 });
     fake_frame(0, &f->out);
 
-    assert_non_null(strstr(fake_sent(f->ann.conn),
-                           "\"old_record\":{\"id\":1},\"record\":{\"id\":1},\"commit_timestamp\":"
-                           "\"1970-01-01T00:00:00.000000Z\","
-                           "\"id\":\"7f3a-00000000016b3748-0\",\"unchanged\":[\"name\"]}}"));
+    assert_non_null(
+        strstr(fake_sent(f->ann.conn),
+               "\"old_record\":{\"id\":1},\"record\":{\"id\":1},\"commit_timestamp\":"
+               "\"1970-01-01T00:00:00.000000Z\","
+               "\"id\":\"7f3a-00000000016b3748-0\",\"unchanged\":[\"name\"],\"last\":true }}"));
     wire_writer_fini(&tuple);
 }
 
@@ -148,6 +151,85 @@ static void test_gap_frame(void **state)
         strstr(gap, "{\"type\":\"gap\",\"channel\":\"table:public.users\",\"payload\":{"
                     "\"after\":\"7f3a-00000000016b3700-0\",\"id\":\"7f3a-00000000016b3800-0\","));
     assert_non_null(strstr(gap, "\"reason\":\""));
+}
+
+/* --- going on --------------------------------------------------------------------------------------------------- */
+
+static void test_since_is_passed_on_and_acknowledged(void **state)
+{
+    static const char *const forms[] = {
+        "{\"type\":\"subscribe\",\"channel\":\"table:public.users\","
+        "\"since\":\"7f3a-00000000016b3700-ffffffff\"}",
+        "{\"type\":\"subscribe\",\"channel\":\"r\",\"since\":\"7f3a-00000000016b3700-ffffffff\","
+        "\"config\":{\"table\":\"users\"}}",
+        "{\"type\":\"subscribe\",\"channel\":\"r\","
+        "\"config\":{\"table\":\"users\",\"since\":\"7f3a-00000000016b3700-ffffffff\"}}",
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        assert_string_equal(say(&f->ann, forms[i]), "");
+        const char *told = fake_told(0);
+        const char *at = strstr(told, "subscribe ");
+        assert_non_null(strstr(at, " table:public.users since 32570/23803648/-1\n"));
+        wire_encode_accept(&f->out, &(struct wire_accept){ strtoull(at + 10, NULL, 10),
+                                                           9,
+                                                           WIRE_ACCEPT_REPLAY,
+                                                           { 0x7f3a, 0x16b3700, UINT32_MAX } });
+        fake_frame(0, &f->out);
+        assert_non_null(strstr(fake_sent(f->ann.conn),
+                               "\"id\":\"7f3a-00000000016b3700-ffffffff\",\"resumed\":true}}"));
+    }
+}
+
+static void test_since_that_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)say(&f->ann, "{\"type\":\"subscribe\",\"channel\":\"table:public.users\","
+                       "\"since\":\"7f3a-0000000000000010-0\"}");
+    wire_encode_gone(&f->out, &(struct wire_gone){ announced(),
+                                                   WIRE_GONE_TOO_OLD,
+                                                   { "too old", 7 },
+                                                   { 0x7f3a, 0x20, UINT32_MAX },
+                                                   { 0x7f3a, 0x30, UINT32_MAX } });
+    fake_frame(0, &f->out);
+    char *frame = rt_strdup(fake_sent(f->ann.conn));
+    char id[37];
+    take_id(frame, id);
+    assert_string_equal(frame,
+                        "{\"type\":\"error\",\"code\":\"RESUME_GONE\",\"message\":\"too old\","
+                        "\"error\":\"too old\",\"channel\":\"table:public.users\",\"payload\":{"
+                        "\"subscription_id\":\"\",\"reason\":\"too_old\","
+                        "\"since\":\"7f3a-0000000000000010-0\","
+                        "\"oldest\":\"7f3a-0000000000000020-ffffffff\","
+                        "\"newest\":\"7f3a-0000000000000030-ffffffff\"}}\n");
+    free(frame);
+    assert_string_equal(say(&f->ann, by_channel), "");
+}
+
+static void test_change_that_is_not_the_last_of_its_transaction(void **state)
+{
+    static const char *const row[] = { "1", "a" };
+    struct fixture *f = *state;
+
+    in_force(f, &f->ann);
+    wire_encode_begin(&f->out, &(struct wire_begin){ .epoch = 0x7f3a, .commit_lsn = 0x16b3748 });
+    for (uint32_t i = 0; i < 2; i++) {
+        wire_encode_deliver(
+            &f->out,
+            &(struct wire_deliver){ .index = i, .group_count = 1, .new_row = fake_tuple(2, row) },
+            &(struct wire_delivery){ 5, WIRE_INSERT });
+    }
+    fake_frame(0, &f->out);
+    const char *first = fake_sent(f->ann.conn);
+    assert_non_null(strstr(first, "-0\",\"last\":false}}\n"));
+    assert_null(strstr(first, "\n{"));
+    wire_encode_begin(&f->out, &(struct wire_begin){
+                                   .epoch = 0x7f3a, .commit_lsn = 0x16b3748, .continued = true });
+    wire_encode_end(&f->out, &(struct wire_end){ .commit_lsn = 0x16b3748, .count = 2 });
+    fake_frame(0, &f->out);
+    assert_non_null(strstr(fake_sent(f->ann.conn), "-1\",\"last\":true }}\n"));
 }
 
 /* --- unsubscribing ----------------------------------------------------------------------------------------------- */
@@ -228,6 +310,9 @@ int main(void)
         T(config_and_older_form_get_postgres_changes_on_their_own_channel),
         T(clients_with_the_same_form_and_channel_share_a_frame),
         T(gap_frame),
+        T(since_is_passed_on_and_acknowledged),
+        T(since_that_is_gone),
+        T(change_that_is_not_the_last_of_its_transaction),
         T(unsubscribe_by_channel_and_by_id),
         T(unsubscribe_by_channel_ends_all_its_config_subscriptions),
         T(unsubscribe_before_the_answer),

@@ -70,12 +70,28 @@ void rt_sub_free(struct rt_sub *sub)
     free(sub);
 }
 
+static void tell_subscribe(struct rt_sub *sub, const struct wire_subscribe *subscribe)
+{
+    rt_buf_printf(&sub->told, "subscribe %" PRIu64 " %" PRIu64 " %.*s", subscribe->sub,
+                  subscribe->identity, (int)subscribe->channel.len, subscribe->channel.data);
+    if (subscribe->has_since) {
+        rt_buf_printf(&sub->told, " since %d/%d/%d", (int)subscribe->since.epoch,
+                      (int)subscribe->since.lsn, (int)subscribe->since.index);
+    }
+    if (subscribe->snapshot) {
+        rt_buf_printf(&sub->told, " rows %u token '%.*s'", subscribe->page_rows,
+                      (int)subscribe->token.len, subscribe->token.data);
+    }
+    rt_buf_putc(&sub->told, '\n');
+}
+
 static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in)
 {
     struct wire_identify identify;
     struct wire_forget forget;
     struct wire_subscribe subscribe;
     struct wire_unsubscribe unsubscribe;
+    struct wire_more more;
 
     if (type == WIRE_IDENTIFY && wire_decode_identify(in, &identify) == WIRE_OK) {
         rt_buf_printf(&sub->told, "identify %" PRIu64 " %.*s %.*s\n", identify.identity,
@@ -84,10 +100,11 @@ static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in
     } else if (type == WIRE_FORGET && wire_decode_forget(in, &forget) == WIRE_OK) {
         rt_buf_printf(&sub->told, "forget %" PRIu64 "\n", forget.identity);
     } else if (type == WIRE_SUBSCRIBE && wire_decode_subscribe(in, &subscribe) == WIRE_OK) {
-        rt_buf_printf(&sub->told, "subscribe %" PRIu64 " %" PRIu64 " %.*s\n", subscribe.sub,
-                      subscribe.identity, (int)subscribe.channel.len, subscribe.channel.data);
+        tell_subscribe(sub, &subscribe);
     } else if (type == WIRE_UNSUBSCRIBE && wire_decode_unsubscribe(in, &unsubscribe) == WIRE_OK) {
         rt_buf_printf(&sub->told, "unsubscribe %" PRIu64 "\n", unsubscribe.sub);
+    } else if (type == WIRE_MORE && wire_decode_more(in, &more) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "more %" PRIu64 " %u\n", more.sub, more.parts);
     } else {
         rt_buf_puts(&sub->told, "?\n");
     }

@@ -20,7 +20,7 @@ struct rt_config;
 
 #define FAKE_SHARDS 4
 
-/* What one shard was told, one line each: "identify 1 anon", "subscribe 2 1 table:public.t", … */
+/* What one shard was told, one line each: "identify 1 anon", "subscribe 2 1 table:public.t since 10/20/0", "more 2 1", … */
 const char *fake_told(unsigned shard); /* since the last call */
 uint64_t fake_acked(unsigned shard);
 /* Fails the next message although there is a session. */

@@ -44,9 +44,15 @@ static struct edge_frame *encode(void *dialect, const struct hub_event *event, u
         rt_buf_printf(&out, " old %.*s", (int)event->old_record.len,
                       (const char *)event->old_record.data);
     }
+    rt_buf_putc(&out, '+');
     struct edge_frame *frame = edge_frame_text(out.data, out.len);
     rt_buf_fini(&out);
     return frame;
+}
+
+static void mark_last(struct edge_frame *frame)
+{
+    frame->bytes[frame->len - 1] = '.';
 }
 
 static void deliver(void *to, struct edge_frame *frame)
@@ -65,8 +71,8 @@ static void on_accepted(void *session, void *sub, const struct hub_accepted *acc
     struct user *user = sub;
 
     assert_ptr_equal(person, user->person);
-    rt_buf_printf(&person->heard, "accepted %c %d/%d/%d%s\n", user->name,
-                  (int)accepted->position.epoch, (int)accepted->position.lsn,
+    rt_buf_printf(&person->heard, "%s %c %d/%d/%d%s\n", accepted->resumed ? "resumed" : "accepted",
+                  user->name, (int)accepted->position.epoch, (int)accepted->position.lsn,
                   (int)accepted->position.index, accepted->defined ? "" : " undefined");
 }
 
@@ -77,6 +83,17 @@ static void on_refused(void *session, void *sub, enum wire_code code, struct rt_
 
     rt_buf_printf(&person->heard, "refused %c %d %.*s\n", user->name, (int)code, (int)message.len,
                   (const char *)message.data);
+}
+
+static void on_gone(void *session, void *sub, const struct hub_gone *gone)
+{
+    struct person *person = session;
+    struct user *user = sub;
+
+    rt_buf_printf(&person->heard, "gone %c %d %.*s since %d/%d of %d/%d to %d/%d\n", user->name,
+                  (int)gone->reason, (int)gone->message.len, (const char *)gone->message.data,
+                  (int)gone->since.epoch, (int)gone->since.lsn, (int)gone->oldest.epoch,
+                  (int)gone->oldest.lsn, (int)gone->newest.epoch, (int)gone->newest.lsn);
 }
 
 static void on_gap(void *session, void *sub, const struct hub_gap *gap)
@@ -96,9 +113,11 @@ static void on_expired(void *session)
 static const struct hub_dialect dialect = {
     .name = "test",
     .encode = encode,
+    .mark_last = mark_last,
     .deliver = deliver,
     .on_accepted = on_accepted,
     .on_refused = on_refused,
+    .on_gone = on_gone,
     .on_gap = on_gap,
     .on_expired = on_expired,
 };
@@ -156,6 +175,29 @@ void leave(struct person *person)
 {
     hub_leave(person->client);
     person->client = NULL;
+}
+
+enum hub_err subscribe_with(struct fixture *f, struct person *person, char name,
+                            struct hub_want want)
+{
+    struct user *user = &f->users[f->user_count++];
+
+    assert_true(f->user_count <= 16);
+    user->person = person;
+    user->name = name;
+    want.channel = (struct rt_span){ (const uint8_t *)"table:public.t", 14 };
+    want.form = 1;
+    want.text = (struct rt_span){ (const uint8_t *)"t", 1 };
+    want.events = HUB_EVERY_OP;
+    want.user = user;
+    return hub_subscribe(person->client, &want, &person->subs[name - 'a']);
+}
+
+void subscribe_since(struct fixture *f, struct person *person, char name, uint64_t lsn)
+{
+    struct hub_want want = { .has_since = true, .since = { EPOCH, lsn, UINT32_MAX } };
+
+    assert_int_equal(subscribe_with(f, person, name, want), HUB_OK);
 }
 
 enum hub_err subscribe_as(struct fixture *f, struct person *person, char name, const char *text,
@@ -221,6 +263,28 @@ void accept_sub(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn)
     send_frame(f);
 }
 
+void accept_replay_within(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn,
+                          uint32_t index)
+{
+    wire_encode_accept(
+        &f->out, &(struct wire_accept){ sub, group, WIRE_ACCEPT_REPLAY, { EPOCH, lsn, index } });
+    send_frame(f);
+}
+
+void accept_replay(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn)
+{
+    accept_replay_within(f, sub, group, lsn, UINT32_MAX);
+}
+
+void gone_sub(struct fixture *f, uint64_t sub, enum wire_gone_reason reason)
+{
+    wire_encode_gone(
+        &f->out,
+        &(struct wire_gone){
+            sub, reason, { "no more", 7 }, { EPOCH, 15, UINT32_MAX }, { EPOCH, 90, UINT32_MAX } });
+    send_frame(f);
+}
+
 void refuse_sub(struct fixture *f, uint64_t sub)
 {
     wire_encode_refuse(&f->out, &(struct wire_refuse){ sub, WIRE_CODE_FORBIDDEN, { "no", 2 } });
@@ -236,6 +300,18 @@ void begin(struct fixture *f, uint64_t lsn, bool continued)
                                    .commit_time = fake_wall_now() - 50 * RT_MSEC,
                                    .continued = continued,
                                });
+}
+
+void replay(struct fixture *f, uint32_t group, uint64_t lsn, bool continued)
+{
+    wire_encode_replay(&f->out, &(struct wire_replay){
+                                    .group = group,
+                                    .epoch = EPOCH,
+                                    .commit_lsn = lsn,
+                                    .xid = 1,
+                                    .commit_time = fake_wall_now() - 50 * RT_MSEC,
+                                    .continued = continued,
+                                });
 }
 
 void end(struct fixture *f, uint64_t lsn)
@@ -257,6 +333,14 @@ void insert(struct fixture *f, uint32_t group, uint32_t index, const char *id)
 void transaction(struct fixture *f, uint32_t group, uint64_t lsn, const char *id)
 {
     begin(f, lsn, false);
+    insert(f, group, 0, id);
+    end(f, lsn);
+    send_frame(f);
+}
+
+void replayed(struct fixture *f, uint32_t group, uint64_t lsn, const char *id)
+{
+    replay(f, group, lsn, false);
     insert(f, group, 0, id);
     end(f, lsn);
     send_frame(f);

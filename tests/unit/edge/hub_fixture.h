@@ -2,8 +2,9 @@
  *
  * What a person hears comes as one line each:
  *   accepted NAME EPOCH/LSN/INDEX [undefined]     refused NAME CODE TEXT
+ *   resumed NAME EPOCH/LSN/INDEX [undefined]      gone NAME REASON TEXT since POSITION of OLDEST to NEWEST
  *   gap NAME EPOCH/LSN to EPOCH/LSN               expired
- *   FORM TEXT OPERATION TABLE [new JSON] [old JSON]
+ *   FORM TEXT OPERATION TABLE [new JSON] [old JSON], then "." for the last of its transaction, else "+"
  */
 #ifndef PGTIDE_TESTS_HUB_FIXTURE_H
 #define PGTIDE_TESTS_HUB_FIXTURE_H
@@ -51,7 +52,11 @@ void set_identity(struct person *person, const char *token);
 enum hub_err subscribe_as(struct fixture *f, struct person *person, char name, const char *text,
                           unsigned events);
 void subscribe(struct fixture *f, struct person *person, char name); /* as "t", every event */
-const char *heard(struct person *person);                            /* since the last call */
+/* The same, beginning as `want` says. */
+enum hub_err subscribe_with(struct fixture *f, struct person *person, char name,
+                            struct hub_want want);
+void subscribe_since(struct fixture *f, struct person *person, char name, uint64_t lsn);
+const char *heard(struct person *person); /* since the last call */
 
 /* The shard of table:public.t. */
 unsigned shard(void);
@@ -60,7 +65,15 @@ uint64_t announced(const char **out_told);
 void send_frame(struct fixture *f); /* what has been written to f->out, as one frame of the shard */
 void accept_sub(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn);
 void refuse_sub(struct fixture *f, uint64_t sub);
+void accept_replay(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn);
+void accept_replay_within(struct fixture *f, uint64_t sub, uint32_t group, uint64_t lsn,
+                          uint32_t index);
+void gone_sub(struct fixture *f, uint64_t sub,
+              enum wire_gone_reason reason); /* 10/15 to 10/90 could be had */
 void begin(struct fixture *f, uint64_t lsn, bool continued);
+void replay(struct fixture *f, uint32_t group, uint64_t lsn, bool continued); /* begins one */
+/* A whole transaction with one insert, replayed to `group`. */
+void replayed(struct fixture *f, uint32_t group, uint64_t lsn, const char *id);
 void end(struct fixture *f, uint64_t lsn);
 void insert(struct fixture *f, uint32_t group, uint32_t index, const char *id);
 /* A whole transaction with one insert into `group`. */
@@ -68,6 +81,8 @@ void transaction(struct fixture *f, uint32_t group, uint64_t lsn, const char *id
 /* Sessions, and one person's subscription 'a' in force in group 5 from position 20 on. Returns its number. */
 uint64_t in_force(struct fixture *f, struct person *person);
 
-#define ROW(id) "1 t insert t new {\"id\":" id ",\"name\":\"x\"}\n"
+/* An insert, the last of its transaction; and one that is followed by more. */
+#define ROW(id)  "1 t insert t new {\"id\":" id ",\"name\":\"x\"}.\n"
+#define MORE(id) "1 t insert t new {\"id\":" id ",\"name\":\"x\"}+\n"
 
 #endif

@@ -1,4 +1,4 @@
-/* tests/unit/edge/hub_resume_test.c - the hub when shards come back and identities change. */
+/* tests/unit/edge/hub_resume_test.c - the hub when shards come back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@
 
 /* --- tests: interruptions ------------------------------------------------------------------------------------ */
 
-static void test_new_session_announces_again_and_tells_the_gap(void **state)
+/* One that goes on where it was hears nothing of it. */
+static void test_new_session_goes_on_from_where_it_was(void **state)
 {
     struct fixture *f = *state;
     struct person *ann = join(f, 0, "anon");
@@ -25,13 +26,188 @@ static void test_new_session_announces_again_and_tells_the_gap(void **state)
     uint64_t second = announced(&told);
     assert_true(second > first);
     assert_non_null(strstr(told, "identify 1 anon"));
+    assert_non_null(strstr(told, "table:public.t since 10/30/-1\n"));
     transaction(f, 5, 40, "2"); /* of a group that is not this session's */
     assert_string_equal(heard(ann), "");
 
     fake_write_group(&f->out, 9, "t");
-    accept_sub(f, second, 9, 50);
+    accept_replay(f, second, 9, 30);
+    replayed(f, 9, 40, "2");
+    transaction(f, 8, 55, "another's");
+    replayed(f, 9, 50, "3");
+    fake_write_group(&f->out, 10, "t");
+    accept_sub(f, second, 10, 55);
+    transaction(f, 10, 60, "4");
+    assert_string_equal(heard(ann), ROW("2") ROW("3") ROW("4"));
+    assert_true(fake_metric(f->process, "pgtide_edge_gaps_total") == 0.0);
+}
+
+static void test_shard_that_goes_on_later_tells_the_gap(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    fake_write_group(&f->out, 9, "t");
+    accept_sub(f, announced(NULL), 9, 50);
     transaction(f, 9, 60, "3");
-    assert_string_equal(heard(ann), "gap a 10/30 to 10/50\n" ROW("3"));
+    assert_string_equal(heard(ann), "gap a 10/20 to 10/50\n" ROW("3"));
+}
+
+static void test_position_that_is_gone_is_a_gap_and_a_new_beginning(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    const char *told = NULL;
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    gone_sub(f, announced(NULL), WIRE_GONE_TOO_OLD);
+    assert_string_equal(heard(ann), "");
+    uint64_t again = announced(&told);
+    assert_null(strstr(told, "since"));
+    fake_write_group(&f->out, 9, "t");
+    accept_sub(f, again, 9, 50);
+
+    assert_string_equal(heard(ann), "gap a 10/20 to 10/50\n");
+}
+
+/* Restored from a backup: what comes after the position it has now is new, although its positions are not. */
+static void test_database_that_went_back_is_a_gap_and_nothing_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    gone_sub(f, announced(NULL), WIRE_GONE_AHEAD);
+    fake_write_group(&f->out, 9, "t");
+    accept_sub(f, announced(NULL), 9, 12);
+    transaction(f, 9, 15, "1");
+
+    assert_string_equal(heard(ann), "gap a 10/20 to 10/12\n" ROW("1"));
+}
+
+/* The broker sends what the earliest of them misses; whoever is further leaves out what it has. */
+static void test_members_that_are_further_leave_out_what_they_have(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    struct person *bob = join(f, 1, "anon");
+
+    in_force(f, ann);
+    begin(f, 30, false);
+    insert(f, 5, 0, "1");
+    insert(f, 5, 1, "2");
+    send_frame(f);
+    subscribe(f, bob, 'a');
+    assert_string_equal(heard(bob), "accepted a 10/30/1\n");
+    assert_string_equal(heard(ann), MORE("1"));
+    fake_session(shard(), true);
+    const char *told = NULL;
+    uint64_t number = announced(&told);
+    assert_non_null(strstr(told, " since 10/30/0\n"));
+    fake_write_group(&f->out, 9, "t");
+    accept_replay_within(f, number, 9, 30, 0);
+    replay(f, 9, 30, false);
+    insert(f, 9, 0, "1");
+    insert(f, 9, 1, "2");
+    insert(f, 9, 2, "3");
+    end(f, 30);
+    send_frame(f);
+
+    assert_string_equal(heard(ann), MORE("2") ROW("3"));
+    assert_string_equal(heard(bob), ROW("3"));
+}
+
+static void test_second_interruption_goes_on_from_where_the_replay_was(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    const char *told = NULL;
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    fake_session(shard(), true);
+    uint64_t number = announced(&told);
+    assert_non_null(strstr(told, " since 10/20/-1\n"));
+    fake_write_group(&f->out, 9, "t");
+    accept_replay(f, number, 9, 20);
+    replayed(f, 9, 30, "1");
+    replay(f, 9, 40, false);
+    insert(f, 9, 0, "2");
+    insert(f, 9, 1, "3");
+    send_frame(f);
+    assert_string_equal(heard(ann), ROW("1") MORE("2"));
+    fake_session(shard(), true);
+    number = announced(&told);
+    assert_non_null(strstr(told, " since 10/40/0\n"));
+    fake_write_group(&f->out, 4, "t");
+    accept_replay_within(f, number, 4, 40, 0);
+    replay(f, 4, 40, false);
+    insert(f, 4, 1, "3");
+    end(f, 40);
+    send_frame(f);
+
+    assert_string_equal(heard(ann), ROW("3"));
+}
+
+static void test_rights_that_change_during_a_replay_start_it_again(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    uint64_t number = announced(NULL);
+    fake_write_group(&f->out, 9, "t");
+    accept_replay(f, number, 9, 20);
+    replayed(f, 9, 30, "1");
+    fake_write_group(&f->out, 11, "t");
+    accept_replay(f, number, 11, 20);
+    replayed(f, 11, 30, "1");
+    replayed(f, 11, 40, "2");
+    accept_sub(f, number, 12, 40);
+
+    assert_string_equal(heard(ann), ROW("1") ROW("2"));
+}
+
+static void test_shard_that_is_behind_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    uint64_t number = announced(NULL);
+    fake_clock_add(2 * HUB_RESUME_TIMEOUT);
+    hub_tick(f->hub);
+    assert_string_equal(heard(ann), "");
+    fake_write_group(&f->out, 9, "t");
+    accept_sub(f, number, 9, 20);
+    transaction(f, 9, 30, "1");
+
+    assert_string_equal(heard(ann), ROW("1"));
+}
+
+static void test_client_that_joins_during_a_replay_gets_it_too(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    struct person *bob = join(f, 1, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    uint64_t number = announced(NULL);
+    fake_write_group(&f->out, 9, "t");
+    accept_replay(f, number, 9, 20);
+    replayed(f, 9, 30, "1");
+    subscribe(f, bob, 'a');
+    replayed(f, 9, 40, "2");
+
+    assert_string_equal(heard(ann), ROW("1") ROW("2"));
+    assert_string_equal(heard(bob), "accepted a 10/30/-1\n" ROW("2"));
 }
 
 static void test_shard_that_goes_back_repeats_nothing_and_leaves_no_gap(void **state)
@@ -43,8 +219,9 @@ static void test_shard_that_goes_back_repeats_nothing_and_leaves_no_gap(void **s
     begin(f, 30, false);
     insert(f, 5, 0, "1");
     insert(f, 5, 1, "2");
+    insert(f, 5, 2, "3");
     send_frame(f); /* and dies within the transaction */
-    (void)heard(ann);
+    assert_string_equal(heard(ann), MORE("1") MORE("2"));
     fake_session(shard(), true);
     fake_write_group(&f->out, 1, "t");
     accept_sub(f, announced(NULL), 1, 25);
@@ -126,14 +303,39 @@ static void test_bad_record_makes_everything_start_over_at_the_next_tick(void **
     wire_write_u64(&f->out, 1);
     insert(f, 5, 0, "1");
     send_frame(f);
+    transaction(f, 5, 40, "2"); /* behind what could not be read: not for anybody */
     assert_string_equal(heard(ann), "");
+    const char *told = NULL;
     assert_int_equal(announced(NULL), 0);
     hub_tick(f->hub);
 
+    uint64_t number = announced(&told);
+    assert_non_null(strstr(told, " since 10/20/-1\n"));
     fake_write_group(&f->out, 7, "t");
-    accept_sub(f, announced(NULL), 7, 40);
-    assert_string_equal(heard(ann), "gap a 10/20 to 10/40\n");
+    accept_replay(f, number, 7, 20);
+    assert_string_equal(heard(ann), "");
     assert_true(fake_metric(f->process, "pgtide_edge_encode_errors_total") == 1.0);
+}
+
+static void test_record_that_stays_bad_is_a_gap_at_last(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    const char *told = NULL;
+
+    in_force(f, ann);
+    for (int i = 0; i < 2; i++) {
+        (void)announced(NULL);
+        wire_write_u64(&f->out, 1);
+        send_frame(f);
+        fake_clock_add(RT_SEC);
+        hub_tick(f->hub);
+    }
+    uint64_t number = announced(&told);
+    assert_null(strstr(told, "since"));
+    fake_write_group(&f->out, 7, "t");
+    accept_sub(f, number, 7, 40);
+    assert_string_equal(heard(ann), "gap a 10/20 to 10/40\n");
 }
 
 static void test_change_for_a_group_that_nobody_described_is_a_fault(void **state)
@@ -202,176 +404,30 @@ static void test_group_is_kept_while_used_and_freed_a_while_later(void **state)
     assert_true(fake_metric(f->process, "pgtide_edge_subscriptions") == 0.0);
 }
 
-/* --- tests: identities --------------------------------------------------------------------------------------- */
-
-static void test_new_identity_takes_over_without_a_gap(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-    const char *told = NULL;
-
-    in_force(f, ann);
-    set_identity(ann, "member");
-    uint64_t number = announced(&told);
-    assert_null(strstr(told, "unsubscribe"));
-    transaction(f, 5, 30, "1");
-    fake_write_group(&f->out, 6, "t");
-    accept_sub(f, number, 6, 30);
-    (void)announced(&told);
-    assert_non_null(strstr(told, "unsubscribe "));
-    assert_non_null(strstr(told, "forget 1\n"));
-    transaction(f, 5, 40, "2");
-    transaction(f, 6, 50, "3");
-
-    assert_string_equal(heard(ann), ROW("1") ROW("3"));
-    hub_unsubscribe(ann->subs[0]);
-    assert_int_equal(hub_client_subs(ann->client), 0);
-}
-
-static void test_new_identity_that_is_refused_ends_the_subscription(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-
-    in_force(f, ann);
-    set_identity(ann, "member");
-    refuse_sub(f, announced(NULL));
-    transaction(f, 5, 30, "1");
-
-    assert_string_equal(heard(ann), "refused a 2 no\n");
-    assert_int_equal(hub_client_subs(ann->client), 0);
-}
-
-static void test_unsubscribe_while_a_new_identity_is_not_answered(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-
-    in_force(f, ann);
-    set_identity(ann, "member");
-    uint64_t number = announced(NULL);
-    hub_unsubscribe(ann->subs[0]);
-    accept_sub(f, number, 5, 30);
-    transaction(f, 5, 40, "1");
-
-    assert_string_equal(heard(ann), "");
-    assert_true(fake_metric(f->process, "pgtide_edge_upward_subscriptions") == 0.0);
-}
-
-static void test_old_identity_refused_while_the_new_one_waits(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-    uint64_t old = in_force(f, ann);
-
-    set_identity(ann, "member");
-    uint64_t number = announced(NULL);
-    refuse_sub(f, old);
-    assert_string_equal(heard(ann), "");
-    fake_write_group(&f->out, 6, "t");
-    accept_sub(f, number, 6, 40);
-    transaction(f, 6, 50, "1");
-
-    assert_string_equal(heard(ann), "gap a 10/20 to 10/40\n" ROW("1"));
-}
-
-static void test_identity_swapped_twice_before_an_answer(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-
-    in_force(f, ann);
-    set_identity(ann, "member");
-    set_identity(ann, "admin");
-    accept_sub(f, announced(NULL), 5, 30);
-    transaction(f, 5, 40, "1");
-    set_identity(ann, "anon");
-    set_identity(ann, "admin");
-    transaction(f, 5, 50, "2");
-
-    assert_string_equal(heard(ann), ROW("1") ROW("2"));
-    assert_true(fake_metric(f->process, "pgtide_edge_upward_subscriptions") == 1.0);
-    assert_true(fake_metric(f->process, "pgtide_edge_identities") == 1.0);
-}
-
-static void test_new_identity_before_the_first_answer(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon");
-
-    fake_session(shard(), true);
-    subscribe(f, ann, 'a');
-    uint64_t old = announced(NULL);
-    set_identity(ann, "member");
-    uint64_t number = announced(NULL);
-    accept_sub(f, old, 5, 20);
-    assert_string_equal(heard(ann), "");
-    accept_sub(f, number, 5, 20);
-
-    assert_string_equal(heard(ann), "accepted a 10/20/-1 undefined\n");
-}
-
-static void test_expired_token_ends_everything_after_the_leeway(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon|{}|60");
-    struct person *bob = join(f, 1, "anon");
-
-    in_force(f, ann);
-    subscribe(f, bob, 'a');
-    (void)announced(NULL);
-    fake_clock_add(64 * RT_SEC);
-    hub_tick(f->hub);
-    assert_string_equal(heard(ann), "");
-    fake_clock_add(1 * RT_SEC);
-    hub_tick(f->hub);
-    hub_tick(f->hub);
-
-    assert_string_equal(heard(ann), "expired\n");
-    assert_int_equal(subscribe_as(f, ann, 'b', "t", HUB_EVERY_OP), HUB_EXPIRED);
-    transaction(f, 5, 70, "1");
-    assert_string_equal(heard(ann), "");
-}
-
-static void test_renewed_token_does_not_expire_with_the_old_one(void **state)
-{
-    struct fixture *f = *state;
-    struct person *ann = join(f, 0, "anon|{}|60");
-
-    in_force(f, ann);
-    set_identity(ann, "anon|{ }|600");
-    fake_clock_add(100 * RT_SEC);
-    hub_tick(f->hub);
-    assert_null(strstr(heard(ann), "expired"));
-    fake_clock_add(600 * RT_SEC);
-    hub_tick(f->hub);
-
-    assert_non_null(strstr(heard(ann), "expired"));
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(new_session_announces_again_and_tells_the_gap),
+        T(new_session_goes_on_from_where_it_was),
+        T(shard_that_goes_on_later_tells_the_gap),
+        T(position_that_is_gone_is_a_gap_and_a_new_beginning),
+        T(database_that_went_back_is_a_gap_and_nothing_is_left_out),
+        T(members_that_are_further_leave_out_what_they_have),
+        T(second_interruption_goes_on_from_where_the_replay_was),
+        T(rights_that_change_during_a_replay_start_it_again),
+        T(shard_that_is_behind_is_waited_for),
+        T(client_that_joins_during_a_replay_gets_it_too),
         T(shard_that_goes_back_repeats_nothing_and_leaves_no_gap),
         T(refusal_after_an_interruption_ends_the_subscription),
         T(same_session_goes_on_and_hears_what_it_missed),
         T(gap_of_the_database_is_told_to_everybody_in_force),
         T(bad_record_makes_everything_start_over_at_the_next_tick),
+        T(record_that_stays_bad_is_a_gap_at_last),
         T(change_for_a_group_that_nobody_described_is_a_fault),
         T(row_shorter_than_its_description_is_a_fault),
         T(announcement_that_cannot_be_sent_is_repeated),
         T(group_is_kept_while_used_and_freed_a_while_later),
-        T(new_identity_takes_over_without_a_gap),
-        T(new_identity_that_is_refused_ends_the_subscription),
-        T(unsubscribe_while_a_new_identity_is_not_answered),
-        T(old_identity_refused_while_the_new_one_waits),
-        T(identity_swapped_twice_before_an_answer),
-        T(new_identity_before_the_first_answer),
-        T(expired_token_ends_everything_after_the_leeway),
-        T(renewed_token_does_not_expire_with_the_old_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,243 @@
+/* edge/fluxbase/subscription.c - subscriptions of a session, and what the hub says about them. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/fluxbase/parts.h"
+#include "runtime/config.h"
+
+static void send_failure(struct fluxbase_session *session, const char *what, struct rt_span channel)
+{
+    char text[400];
+
+    (void)snprintf(text, sizeof text, "%s %.*s", what, channel.len < 300 ? (int)channel.len : 300,
+                   (const char *)channel.data);
+    fluxbase_send_error(session, WIRE_CODE_SUBSCRIPTION_FAILED, fluxbase_span(text), channel);
+}
+
+/* --- subscriptions ----------------------------------------------------------------------------------------- */
+
+static struct rt_span keep(struct fluxbase_subscription *sub, size_t *used, struct rt_span text)
+{
+    char *at = sub->text + *used;
+
+    memcpy(at, text.data, text.len);
+    *used += text.len;
+    return (struct rt_span){ (const uint8_t *)at, text.len };
+}
+
+/* table:{schema}.{table}; `out` holds WIRE_CHANNEL_MAX bytes, and both names at most 63. */
+static struct rt_span table_channel(const struct fluxbase_message *message, char *out)
+{
+    int len = snprintf(out, WIRE_CHANNEL_MAX, "table:%.*s.%.*s", (int)message->schema.len,
+                       (const char *)message->schema.data, (int)message->table.len,
+                       (const char *)message->table.data);
+
+    return (struct rt_span){ (const uint8_t *)out, (size_t)len };
+}
+
+static struct fluxbase_subscription *subscription_new(struct fluxbase_session *session,
+                                                      const struct fluxbase_message *message,
+                                                      struct rt_span channel)
+{
+    size_t used = 0;
+    struct fluxbase_subscription *sub =
+        rt_alloc(sizeof *sub + channel.len + message->schema.len + message->table.len);
+
+    sub->session = session;
+    sub->form = message->form;
+    sub->names.channel = keep(sub, &used, channel);
+    sub->names.schema = keep(sub, &used, message->schema);
+    sub->names.table = keep(sub, &used, message->table);
+    sub->names.event = fluxbase_event_name(message->events);
+    fluxbase_uuid(sub->id);
+    sub->names.id = sub->id;
+    list_append(&session->subs, &sub->in_session);
+    return sub;
+}
+
+void fluxbase_subscription_free(struct fluxbase_subscription *sub)
+{
+    list_remove(&sub->in_session);
+    free(sub);
+}
+
+static bool same(struct rt_span a, struct rt_span b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static bool subscribed_by_channel(const struct fluxbase_session *session, struct rt_span channel)
+{
+    LIST_EACH(at, after, &session->subs)
+    {
+        const struct fluxbase_subscription *sub =
+            LIST_ELEMENT(at, struct fluxbase_subscription, in_session);
+        if (sub->form == FLUXBASE_BY_CHANNEL && same(sub->names.channel, channel)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err)
+{
+    struct fluxbase_session *session = sub->session;
+    char text[120];
+
+    if (err == HUB_TOO_MANY) {
+        (void)snprintf(text, sizeof text, "too many subscriptions: a connection may have %" PRId64,
+                       session->fluxbase->config->realtime_max_subscriptions);
+        fluxbase_send_error(session, WIRE_CODE_SUBSCRIPTION_FAILED, fluxbase_span(text),
+                            sub->names.channel);
+    } else {
+        fluxbase_send_error(session, WIRE_CODE_UNAUTHORIZED, fluxbase_span(fluxbase_bad_token),
+                            sub->names.channel);
+    }
+    fluxbase_subscription_free(sub);
+}
+
+void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_message *message)
+{
+    char name[WIRE_CHANNEL_MAX];
+    struct rt_span table = table_channel(message, name);
+    struct rt_span channel = message->channel.len > 0 ? message->channel : table;
+
+    if (message->form == FLUXBASE_BY_CHANNEL && subscribed_by_channel(session, channel)) {
+        send_failure(session, "already subscribed to", channel);
+        return;
+    }
+    struct fluxbase_subscription *sub = subscription_new(session, message, channel);
+    enum hub_err err = hub_subscribe(session->client,
+                                     &(struct hub_want){
+                                         .channel = table,
+                                         .form = (unsigned)message->form,
+                                         .text = sub->names.channel,
+                                         .events = message->events,
+                                         .user = sub,
+                                         .has_since = message->has_since,
+                                         .since = message->since,
+                                     },
+                                     &sub->handle);
+    if (err != HUB_OK) {
+        refuse_subscribe(sub, err);
+    }
+}
+
+static bool meant(const struct fluxbase_subscription *sub, const struct fluxbase_message *message)
+{
+    if (message->subscription_id.data != NULL) {
+        return same(message->subscription_id, fluxbase_span(sub->id));
+    }
+    return same(sub->names.channel, message->channel);
+}
+
+void fluxbase_unsubscribe(struct fluxbase_session *session, const struct fluxbase_message *message)
+{
+    bool any = false;
+
+    LIST_EACH(at, after, &session->subs)
+    {
+        struct fluxbase_subscription *sub =
+            LIST_ELEMENT(at, struct fluxbase_subscription, in_session);
+        if (meant(sub, message)) {
+            any = true;
+            hub_unsubscribe(sub->handle);
+            fluxbase_out_unsubscribed(&session->fluxbase->out, &sub->names);
+            fluxbase_subscription_free(sub);
+            fluxbase_send_out(session);
+        }
+    }
+    if (!any && message->subscription_id.data != NULL) {
+        fluxbase_send_error(session, WIRE_CODE_SUBSCRIPTION_FAILED,
+                            fluxbase_span("not subscribed: no such subscription_id"),
+                            message->channel);
+    } else if (!any) {
+        send_failure(session, "not subscribed to", message->channel);
+    }
+}
+
+/* --- what the hub says ------------------------------------------------------------------------------------ */
+
+static void hub_on_accepted(void *session, void *user, const struct hub_accepted *accepted)
+{
+    struct fluxbase_subscription *sub = user;
+
+    fluxbase_out_subscribed(&sub->session->fluxbase->out, &sub->names, accepted);
+    fluxbase_send_out(session);
+}
+
+static void hub_on_refused(void *session, void *user, enum wire_code code, struct rt_span message)
+{
+    struct fluxbase_subscription *sub = user;
+
+    fluxbase_send_error(session, code, message, sub->names.channel);
+    fluxbase_subscription_free(sub);
+}
+
+static void hub_on_gone(void *session, void *user, const struct hub_gone *gone)
+{
+    struct fluxbase_subscription *sub = user;
+
+    fluxbase_out_gone(&sub->session->fluxbase->out, &sub->names, gone);
+    fluxbase_send_out(session);
+    fluxbase_subscription_free(sub);
+}
+
+static void hub_on_gap(void *session, void *user, const struct hub_gap *gap)
+{
+    struct fluxbase_subscription *sub = user;
+
+    fluxbase_out_gap(&sub->session->fluxbase->out, &sub->names, gap);
+    fluxbase_send_out(session);
+}
+
+static void hub_on_expired(void *user)
+{
+    struct fluxbase_session *session = user;
+
+    session->closing = true;
+    fluxbase_send_error(session, WIRE_CODE_UNAUTHORIZED, fluxbase_span("Token has expired"),
+                        (struct rt_span){ 0 });
+    edge_conn_close(session->conn, EDGE_CLOSE_POLICY, "token expired");
+}
+
+static void hub_deliver(void *to, struct edge_frame *frame)
+{
+    edge_conn_send(to, frame);
+}
+
+static struct edge_frame *hub_encode(void *dialect, const struct hub_event *event, unsigned form,
+                                     struct rt_span text)
+{
+    struct fluxbase *fluxbase = dialect;
+
+    if (fluxbase->payload_of != event->content) {
+        rt_buf_clear(&fluxbase->payload);
+        fluxbase_out_payload(&fluxbase->payload, event);
+        fluxbase->payload_of = event->content;
+    }
+    fluxbase_out_change(&fluxbase->out, (enum fluxbase_form)form, text,
+                        rt_buf_span(&fluxbase->payload));
+    struct edge_frame *frame = edge_frame_text(fluxbase->out.data, fluxbase->out.len);
+    rt_buf_clear(&fluxbase->out);
+    return frame;
+}
+
+static void hub_mark_last(struct edge_frame *frame)
+{
+    fluxbase_out_mark_last(frame->bytes, frame->len);
+}
+
+const struct hub_dialect fluxbase_hub_side = {
+    .name = "fluxbase",
+    .encode = hub_encode,
+    .mark_last = hub_mark_last,
+    .deliver = hub_deliver,
+    .on_accepted = hub_on_accepted,
+    .on_refused = hub_on_refused,
+    .on_gone = hub_on_gone,
+    .on_gap = hub_on_gap,
+    .on_expired = hub_on_expired,
+};

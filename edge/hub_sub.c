@@ -1,0 +1,400 @@
+/* edge/hub_sub.c - what clients asked for, each from its beginning to its end.
+ *
+ * A sub without a position of its own shares the upward subscription of its (identity, channel). One that goes on from
+ * a position (`since`, or where an interruption left it under another identity) has a solo until it has caught up.
+ *
+ * A change of identity must lose nothing: a sub in force stays where it is, and an heir of it waits for
+ * the shard's answer under the new identity. The answer has a place in the stream; there the heir's place is
+ * taken over, and the handle that the dialect holds stays the same throughout.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/hub_parts.h"
+#include "runtime/config.h"
+#include "runtime/log.h"
+#include "runtime/process.h"
+
+static struct hub_sub *sub_new(struct hub_client *client, const struct hub_want *want)
+{
+    struct hub_sub *sub = rt_alloc(sizeof *sub + want->text.len);
+
+    sub->client = client;
+    sub->events = want->events;
+    sub->form = want->form;
+    sub->user = want->user;
+    sub->began = client->hub->now();
+    sub->asked = want->has_since;
+    sub->has_after = want->has_since;
+    sub->after = want->since;
+    sub->text_len = want->text.len;
+    memcpy(sub->text, want->text.data, want->text.len);
+    return sub;
+}
+
+/* Out of every list but the client's. */
+static void unlink_sub(struct hub_sub *sub)
+{
+    struct hub_up *up = sub->up;
+
+    hub_audience_leave(sub);
+    list_remove(&sub->in_waiting);
+    list_remove(&sub->in_up);
+    sub->up = NULL;
+    if (up != NULL) {
+        hub_up_drop_if_unused(up);
+    }
+}
+
+static void heir_free(struct hub_sub *heir)
+{
+    heir->heir_of->heir = NULL;
+    unlink_sub(heir);
+    free(heir);
+}
+
+void hub_sub_free(struct hub_sub *sub)
+{
+    struct hub_client *client = sub->client;
+
+    if (sub->heir != NULL) {
+        heir_free(sub->heir);
+    }
+    unlink_sub(sub);
+    list_remove(&sub->in_client);
+    client->count--;
+    client->hub->sub_count--;
+    free(sub);
+}
+
+/* --- positions ----------------------------------------------------------------------------------------------- */
+
+static struct wire_position before(struct wire_position position)
+{
+    if (position.index > 0) {
+        position.index--;
+    } else if (position.lsn > 0) {
+        position.lsn--;
+        position.index = UINT32_MAX;
+    }
+    return position;
+}
+
+/* Of one in force: what its flow has handed on, less what is held back, but never less than what it had before. */
+static struct wire_position reached(const struct hub_sub *sub)
+{
+    const struct hub_audience *audience = sub->audience;
+    struct wire_position position = hub_up_position(sub->up);
+
+    if (audience->held != NULL) {
+        position = before(audience->sent);
+    } else if (audience->has_sent && hub_position_not_after(&position, &audience->sent)) {
+        position = audience->sent;
+    }
+    if (sub->has_after && hub_position_not_after(&position, &sub->after)) {
+        position = sub->after;
+    }
+    return position;
+}
+
+void hub_sub_settle(struct hub_sub *sub)
+{
+    if (sub->audience != NULL) {
+        hub_audience_release(sub->audience);
+        sub->after = reached(sub);
+        sub->has_after = true;
+    }
+}
+
+void hub_sub_interrupt(struct hub_sub *sub)
+{
+    if (sub->audience != NULL) {
+        sub->after = reached(sub); /* a frame held back comes again, then with its mark */
+        sub->has_after = true;
+        hub_audience_leave(sub);
+    }
+    if (sub->acked) {
+        sub->interrupted = true;
+    }
+}
+
+/* --- in force ------------------------------------------------------------------------------------------------ */
+
+static void enter(struct hub_sub *sub)
+{
+    struct hub_group *group = sub->up->group;
+
+    if (sub->audience == NULL || sub->audience->group != group) {
+        hub_sub_settle(sub);
+        hub_audience_leave(sub);
+        hub_audience_enter(group, sub);
+    }
+}
+
+static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
+{
+    struct hub_client *client = sub->client;
+    const struct row_def *def = sub->up->group->def;
+    bool resumed = sub->asked && hub_position_not_after(from, &sub->after);
+
+    if (resumed) {
+        rt_counter_add(client->hub->metrics.resumed, 1);
+    } else {
+        sub->after = hub_up_position(sub->up);
+        sub->has_after = true;
+    }
+    sub->asked = false;
+    sub->acked = true;
+    list_remove(&sub->in_waiting);
+    enter(sub);
+    struct hub_accepted accepted = {
+        .position = sub->after,
+        .resumed = resumed,
+        .defined = def != NULL,
+        .columns = def,
+    };
+    client->ops->on_accepted(client->session, sub->user, &accepted);
+}
+
+static void go_on(struct hub_sub *sub, const struct wire_position *from)
+{
+    sub->interrupted = false;
+    if (sub->gone != HUB_NOT_GONE || !hub_position_not_after(from, &sub->after)) {
+        struct wire_position position = hub_up_position(sub->up);
+        hub_sub_tell_gap(sub, &position);
+        sub->after = position;
+        sub->gone = HUB_NOT_GONE;
+    }
+    enter(sub);
+}
+
+/* `sub` takes the place of its heir. */
+static void take_over(struct hub_sub *sub, struct hub_sub *heir)
+{
+    struct hub_up *old = sub->up;
+
+    sub->heir = NULL;
+    hub_sub_settle(sub);
+    hub_audience_leave(sub);
+    list_remove(&sub->in_up);
+    sub->up = heir->up;
+    list_append(&sub->up->subs, &sub->in_up);
+    list_remove(&heir->in_up);
+    list_remove(&heir->in_waiting);
+    free(heir);
+    hub_up_drop_if_unused(old);
+}
+
+void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from)
+{
+    if (sub->heir_of != NULL) {
+        struct hub_sub *heir = sub;
+        sub = heir->heir_of;
+        take_over(sub, heir);
+    }
+    if (!sub->acked) {
+        acknowledge(sub, from);
+    } else if (sub->interrupted) {
+        go_on(sub, from);
+    } else {
+        enter(sub);
+    }
+}
+
+/* --- ends ---------------------------------------------------------------------------------------------------- */
+
+void hub_sub_refuse(struct hub_sub *sub, enum wire_code code, struct rt_span message)
+{
+    struct hub_sub *told = sub->heir_of != NULL ? sub->heir_of : sub;
+    struct hub_client *client = told->client;
+    void *user = told->user;
+
+    hub_sub_free(told); /* with its heir */
+    hub_count_refusal(client->hub, code);
+    client->ops->on_refused(client->session, user, code, message);
+}
+
+void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone)
+{
+    struct hub_client *client = sub->client;
+    void *user = sub->user;
+    struct hub_gone told = {
+        .reason = gone->reason,
+        .message = { (const uint8_t *)gone->message.data, gone->message.len },
+        .has_since = sub->has_after,
+        .since = sub->after,
+        .oldest = gone->oldest,
+        .newest = gone->newest,
+    };
+
+    hub_sub_free(sub);
+    rt_counter_add(client->hub->metrics.gone, 1);
+    client->ops->on_gone(client->session, user, &told);
+}
+
+static void refuse_late(struct hub_sub *sub, bool reachable)
+{
+    char text[200];
+    uint32_t shard = sub->up->shard->index;
+
+    if (reachable) {
+        (void)snprintf(text, sizeof text,
+                       "the server is not ready: shard %" PRIu32
+                       " did not answer in time; try again later",
+                       shard);
+    } else {
+        (void)snprintf(text, sizeof text,
+                       "the server is not ready: shard %" PRIu32
+                       ", which holds this channel, cannot be reached; "
+                       "try again later",
+                       shard);
+    }
+    hub_sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED,
+                   (struct rt_span){ (const uint8_t *)text, strlen(text) });
+}
+
+/* What is in force goes on under its old identity while nobody answers its heir, and ends with nothing but a shard
+ * that is there and silent. */
+static bool overdue(const struct hub_sub *sub, rt_usec waited, bool reachable)
+{
+    if (!reachable) {
+        return sub->heir_of == NULL && waited >= HUB_SUBSCRIBE_TIMEOUT;
+    }
+    bool behind = sub->heir_of != NULL || sub->asked;
+    return waited >= (behind ? HUB_RESUME_TIMEOUT : HUB_ANSWER_TIMEOUT);
+}
+
+/* Oldest first, so that it ends at the first one that is young. */
+void hub_refuse_overdue(struct hub *hub, rt_usec now)
+{
+    LIST_EACH(at, after, &hub->waiting)
+    {
+        struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_waiting);
+        rt_usec waited = now - sub->began;
+        bool reachable = sub->up->number != 0 && sub->up->shard->in_session;
+        if (waited < HUB_SUBSCRIBE_TIMEOUT) {
+            break;
+        }
+        if (overdue(sub, waited, reachable)) {
+            refuse_late(sub, reachable);
+        }
+    }
+}
+
+/* --- asking -------------------------------------------------------------------------------------------------- */
+
+/* With a position of its own it cannot share one that may be ahead. */
+static struct hub_up *up_for(struct hub_sub *sub, struct wire_span channel)
+{
+    struct hub_client *client = sub->client;
+    bool behind = sub->asked || (sub->interrupted && sub->gone == HUB_NOT_GONE);
+
+    return behind ? hub_up_solo(client->hub, client->identity, channel)
+                  : hub_up_get(client->hub, client->identity, channel);
+}
+
+static void wait_for_answer(struct hub_sub *sub)
+{
+    if (sub->up->group == NULL) {
+        list_append(&sub->client->hub->waiting, &sub->in_waiting);
+    }
+}
+
+enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *want,
+                           struct hub_sub **out_sub)
+{
+    struct hub *hub = client->hub;
+
+    if (client->expired) {
+        return HUB_EXPIRED;
+    }
+    if (client->count >= (size_t)hub->process->config->realtime_max_subscriptions) {
+        return HUB_TOO_MANY;
+    }
+    struct hub_sub *sub = sub_new(client, want);
+    struct hub_up *up =
+        up_for(sub, (struct wire_span){ (const char *)want->channel.data, want->channel.len });
+    client->count++;
+    hub->sub_count++;
+    list_append(&client->subs, &sub->in_client);
+    *out_sub = sub;
+    hub_up_attach(up, sub);
+    wait_for_answer(sub);
+    hub_shard_flush(up->shard);
+    return HUB_OK;
+}
+
+void hub_unsubscribe(struct hub_sub *sub)
+{
+    struct hub_shard *shard = sub->up->shard; /* an heir has the same channel, so the same shard */
+
+    hub_sub_free(sub);
+    hub_shard_flush(shard);
+}
+
+/* --- another identity ---------------------------------------------------------------------------------------- */
+
+/* The same subscription, hidden, under the client's present identity. */
+static struct hub_sub *heir_new(struct hub_sub *sub)
+{
+    struct hub_sub *heir =
+        sub_new(sub->client, &(struct hub_want){
+                                 .form = sub->form,
+                                 .text = { (const uint8_t *)sub->text, sub->text_len },
+                                 .events = sub->events,
+                             });
+
+    heir->acked = true;
+    heir->heir_of = sub;
+    sub->heir = heir;
+    return heir;
+}
+
+static void move_to_up(struct hub_sub *sub, struct hub_up *up)
+{
+    struct hub_up *old = sub->up;
+
+    list_remove(&sub->in_up);
+    hub_up_attach(up, sub);
+    hub_up_drop_if_unused(old);
+}
+
+void hub_sub_renew(struct hub_sub *sub)
+{
+    struct hub_client *client = sub->client;
+    struct wire_span channel = { sub->up->channel, sub->up->channel_len };
+
+    if (sub->heir != NULL) {
+        heir_free(sub->heir);
+    }
+    if (sub->up->identity == client->identity) {
+        return;
+    }
+    if (sub->audience == NULL || sub->up->kind != WIRE_ACCEPT_LIVE) {
+        hub_sub_interrupt(sub);
+        move_to_up(sub, up_for(sub, channel));
+        return;
+    }
+    struct hub_sub *heir = heir_new(sub);
+    /* Takes over at once, if that channel is in force for the identity. */
+    hub_up_attach(hub_up_get(client->hub, client->identity, channel), heir);
+    if (sub->heir != NULL) {
+        wait_for_answer(heir);
+    }
+}
+
+/* The one that waits is announced without a position already, or it is not announced at all. */
+void hub_sub_inherit(struct hub_sub *sub)
+{
+    struct hub_sub *heir = sub->heir;
+    struct hub_up *up = heir->up;
+
+    hub_sub_interrupt(sub);
+    if (up->number != 0) {
+        up = up_for(sub, (struct wire_span){ up->channel, up->channel_len });
+    }
+    move_to_up(sub, up);
+    heir_free(heir);
+}
