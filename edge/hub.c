@@ -26,6 +26,9 @@ static void on_session(void *ctx, bool fresh)
     struct hub_shard *shard = ctx;
 
     shard->in_session = true;
+    if (!shard->has_fresh) {
+        shard->fresh_at = shard->hub->now();
+    }
     hub_update_ready(shard->hub, NULL, NULL);
     if (fresh) {
         hub_shard_announce(shard);
@@ -61,6 +64,7 @@ static void shard_init(struct hub *hub, uint32_t index, const struct hub_config 
 
     shard->hub = hub;
     shard->index = index;
+    shard->fresh_at = hub->now();
     list_init(&shard->ups);
     hub_flow_init(&shard->live);
     shard->by_number = rt_map_new();
@@ -116,6 +120,7 @@ void hub_tick(struct hub *hub)
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         tick_shard(&hub->shards[i], sweep, now);
     }
+    hub_fresh_tick(hub);
     if (sweep) {
         hub->next_sweep = now + SWEEP;
     }
@@ -139,14 +144,17 @@ struct hub *hub_new(const struct hub_config *config)
     hub->audiences = rt_map_new();
     hub->next_expiry = INT64_MAX;
     list_init(&hub->waiting);
-    hub_metrics_init(hub, config->process->metrics);
+    list_init(&hub->stale);
     hub->ready = rt_condition_new(config->process->health, "shards");
+    hub->fresh = rt_condition_new(config->process->health, "fresh");
     hub->shard_count = (uint32_t)config->process->config->shards;
+    hub_metrics_init(hub, config->process->metrics);
     hub->shards = rt_alloc(hub->shard_count * sizeof *hub->shards);
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         shard_init(hub, i, config, peer_id);
     }
     hub_update_ready(hub, NULL, NULL);
+    hub_fresh_tick(hub);
     hub->timer = rt_timer_new(config->process->loop, on_timer, hub);
     rt_timer_set(hub->timer, TICK, TICK);
     return hub;
@@ -169,6 +177,7 @@ void hub_free(struct hub *hub)
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         shard_fini(&hub->shards[i]);
     }
+    hub_metrics_fini(hub);
     free(hub->shards);
     rt_map_free(hub->identities);
     rt_map_free(hub->ups);

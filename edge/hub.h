@@ -53,7 +53,7 @@ struct hub_config {
     rt_usec (*wall_now)(void);  /* NULL: rt_wall_now */
 };
 
-/* Connects to every shard. Owns the readiness condition "shards" and the metrics pgtide_edge_… of subscriptions
+/* Connects to every shard. Owns the readiness conditions "shards" and "fresh" and the metrics pgtide_edge_… of subscriptions
  * and events. Never NULL. */
 struct hub *hub_new(const struct hub_config *config);
 /* After every client has left (the server is freed first). */
@@ -123,6 +123,10 @@ struct hub_dialect {
     /* It cannot go on from where it asked to. Over, too. */
     void (*on_gone)(void *session, void *sub, const struct hub_gone *gone);
     void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
+    /* No freshness marker for `age` (over freshness.threshold) from a shard that the client has subscriptions on: what it gets may be
+     * old, and silence proves nothing. And: that is over. */
+    void (*on_stale)(void *session, rt_usec age);
+    void (*on_fresh)(void *session);
     /* The identity's token has expired; its subscriptions deliver nothing from now on. Close the client. */
     void (*on_expired)(void *session);
 };
@@ -143,6 +147,9 @@ void hub_leave(struct hub_client *client);
  * one point of the stream, without a gap; or are refused. Moves *identity out. */
 void hub_set_identity(struct hub_client *client, struct identity *identity);
 size_t hub_client_subs(const struct hub_client *client);
+/* Up to where the client has everything on all its subscriptions: whole transactions only. False while one of them is not
+ * answered, interrupted or catching up, or there is none. O(subscriptions of the client). */
+bool hub_progress(const struct hub_client *client, struct wire_position *out);
 
 enum hub_err {
     HUB_OK = 0,

@@ -110,6 +110,7 @@ void hub_leave(struct hub_client *client)
     }
     end_subs(client);
     list_remove(&client->in_identity);
+    list_remove(&client->in_stale);
     hub_identity_unref(client->hub, client->identity);
     free(client);
 }

@@ -1,6 +1,8 @@
 /* edge/hub_metrics.c - what the hub counts. */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "edge/hub_parts.h"
 
@@ -54,11 +56,26 @@ static void render_metrics(void *ctx)
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         ready += hub->shards[i].in_session ? 1 : 0;
     }
+    for (uint32_t i = 0; i < hub->shard_count; i++) {
+        rt_gauge_set(hub->metrics.fresh_age[i], (double)hub_fresh_age(&hub->shards[i]) / 1e6);
+    }
     rt_gauge_set(hub->metrics.subscriptions, (double)hub->sub_count);
     rt_gauge_set(hub->metrics.upward, (double)hub->up_count);
     rt_gauge_set(hub->metrics.groups, (double)hub->group_count);
     rt_gauge_set(hub->metrics.identities, (double)rt_map_count(hub->identities));
     rt_gauge_set(hub->metrics.shards_ready, (double)ready);
+}
+
+static void register_ages(struct hub *hub, struct rt_metrics *metrics)
+{
+    hub->metrics.fresh_age = rt_alloc(hub->shard_count * sizeof(struct rt_gauge *));
+    for (uint32_t i = 0; i < hub->shard_count; i++) {
+        char label[32];
+        (void)snprintf(label, sizeof label, "shard=\"%" PRIu32 "\"", i);
+        hub->metrics.fresh_age[i] =
+            rt_gauge_new(metrics, "pgtide_edge_fresh_age_seconds", label,
+                         "Time since the last freshness marker came from a shard.");
+    }
 }
 
 void hub_metrics_init(struct hub *hub, struct rt_metrics *metrics)
@@ -84,7 +101,16 @@ void hub_metrics_init(struct hub *hub, struct rt_metrics *metrics)
     hub->metrics.delay = rt_histogram_new(
         metrics, "pgtide_edge_commit_delay_seconds", NULL,
         "From a transaction's commit to its first frame in a client's queue, by two clocks.");
+    hub->metrics.fresh_delay = rt_histogram_new(
+        metrics, "pgtide_edge_fresh_delay_seconds", NULL,
+        "From the writing of a freshness marker by the tailer to its arrival, by two clocks.");
+    register_ages(hub, metrics);
     rt_metrics_on_render(metrics, render_metrics, hub);
+}
+
+void hub_metrics_fini(struct hub *hub)
+{
+    free(hub->metrics.fresh_age);
 }
 
 void hub_count_refusal(struct hub *hub, enum wire_code code)

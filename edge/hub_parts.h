@@ -9,6 +9,7 @@
  *   hub_group.c    groups and audiences
  *   hub_stream.c   records of a shard's stream
  *   hub_event.c    one change, as JSON
+ *   hub_fresh.c    how far clients are, and how fresh that is
  *   hub_deliver.c  the way of a frame to its members
  *
  * Who is in which list:
@@ -53,6 +54,8 @@ struct hub_metrics {
     struct rt_counter *bad_utf8;
     struct rt_counter *refusals[HUB_CODES];
     struct rt_histogram *delay;
+    struct rt_histogram *fresh_delay;
+    struct rt_gauge **fresh_age; /* by shard */
 };
 
 struct hub_identity {
@@ -73,6 +76,7 @@ struct hub_client {
     struct hub_identity *identity;
     struct list_node in_identity;
     struct list_node subs;
+    struct list_node in_stale; /* hub.stale: it was told that something is stale */
     size_t count;
     bool expired;
 };
@@ -187,6 +191,9 @@ struct hub_shard {
     bool lost; /* because a record could not be read or delivered; what comes until then is left */
     bool has_faulted; /* once before, at `faulted` */
     rt_usec faulted;
+    bool has_fresh; /* a freshness marker has come */
+    bool stale;
+    rt_usec fresh_at; /* when the last one came; until then, when the session began */
     struct hub_flow live;
     struct hub_flow *flow; /* of the transaction that the frame at hand is in; NULL: none */
 };
@@ -205,6 +212,8 @@ struct hub {
     struct rt_map *ups;
     struct rt_map *audiences;
     struct list_node waiting; /* subscriptions without an answer, oldest first */
+    struct list_node stale;   /* clients that were told so */
+    struct rt_condition *fresh;
     size_t up_count;
     size_t group_count;
     size_t sub_count;
@@ -226,6 +235,7 @@ void hub_update_ready(struct hub *hub, const struct hub_shard *blame, const char
 
 /* hub_metrics.c */
 void hub_metrics_init(struct hub *hub, struct rt_metrics *metrics);
+void hub_metrics_fini(struct hub *hub);
 void hub_count_refusal(struct hub *hub, enum wire_code code);
 
 /* hub_client.c */
@@ -309,6 +319,11 @@ struct hub_change {
 };
 /* Fills change->event for a column set and an operation; again only when they differ from the last. */
 enum wire_err hub_event_make(struct hub_change *change, const struct row_def *def, enum hub_op op);
+
+/* hub_fresh.c */
+void hub_fresh_tick(struct hub *hub);
+void hub_shard_fresh(struct hub_shard *shard, const struct wire_fresh *fresh);
+rt_usec hub_fresh_age(const struct hub_shard *shard);
 
 /* hub_deliver.c */
 void hub_flow_begin(struct hub_flow *flow, const struct wire_begin *begin);

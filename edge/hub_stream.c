@@ -213,6 +213,18 @@ static const char *on_gone(struct hub_shard *shard, struct wire_reader *in)
     return NULL;
 }
 
+static const char *on_fresh(struct hub_shard *shard, struct wire_reader *in)
+{
+    struct wire_fresh fresh;
+    enum wire_err err = wire_decode_fresh(in, &fresh);
+
+    if (err != WIRE_OK) {
+        return wire_err_text(err);
+    }
+    hub_shard_fresh(shard, &fresh);
+    return NULL;
+}
+
 static const char *on_gap(struct hub_shard *shard, struct wire_reader *in)
 {
     struct wire_gap gap;
@@ -249,6 +261,8 @@ static const char *on_record(struct hub_shard *shard, enum wire_type type, struc
         return on_refuse(shard, in);
     case WIRE_GONE:
         return on_gone(shard, in);
+    case WIRE_FRESH:
+        return on_fresh(shard, in);
     default:
         return "a record that brokers do not send";
     }

@@ -19,6 +19,14 @@ struct rt_span fluxbase_span(const char *text)
     return (struct rt_span){ (const uint8_t *)text, strlen(text) };
 }
 
+struct edge_frame *fluxbase_frame(struct fluxbase *fluxbase)
+{
+    struct edge_frame *frame = edge_frame_text(fluxbase->out.data, fluxbase->out.len);
+
+    rt_buf_clear(&fluxbase->out);
+    return frame;
+}
+
 void fluxbase_send_out(struct fluxbase_session *session)
 {
     struct rt_buf *out = &session->fluxbase->out;
@@ -173,11 +181,34 @@ static void on_close(void *user, struct edge_conn *conn)
     free(session);
 }
 
+static bool is_same(const struct wire_position *a, const struct wire_position *b)
+{
+    return a->epoch == b->epoch && wire_position_cmp(a, b) == 0;
+}
+
+/* Clients whose shards are at the same position share it. */
+static struct edge_frame *heartbeat_frame(struct fluxbase_session *session)
+{
+    struct fluxbase *fluxbase = session->fluxbase;
+    struct wire_position position;
+
+    if (session->client == NULL || !hub_progress(session->client, &position)) {
+        return fluxbase->heartbeat;
+    }
+    if (fluxbase->progress == NULL || !is_same(&position, &fluxbase->progress_at)) {
+        edge_frame_unref(fluxbase->progress);
+        fluxbase_out_heartbeat(&fluxbase->out, &position);
+        fluxbase->progress = fluxbase_frame(fluxbase);
+        fluxbase->progress_at = position;
+    }
+    return fluxbase->progress;
+}
+
 static void on_heartbeat(void *user, struct edge_conn *conn)
 {
     struct fluxbase_session *session = user;
 
-    edge_conn_send(conn, session->fluxbase->heartbeat);
+    edge_conn_send(conn, heartbeat_frame(session));
 }
 
 static struct edge_frame *frame_too_many(void *dialect)
@@ -187,9 +218,7 @@ static struct edge_frame *frame_too_many(void *dialect)
     rt_counter_add(fluxbase->errors[WIRE_CODE_RATE_LIMITED], 1);
     fluxbase_out_error(&fluxbase->out, WIRE_CODE_RATE_LIMITED,
                        fluxbase_span("Too many connections"), (struct rt_span){ 0 });
-    struct edge_frame *frame = edge_frame_text(fluxbase->out.data, fluxbase->out.len);
-    rt_buf_clear(&fluxbase->out);
-    return frame;
+    return fluxbase_frame(fluxbase);
 }
 
 const struct edge_dialect fluxbase_dialect = {
@@ -218,7 +247,9 @@ struct fluxbase *fluxbase_new(const struct fluxbase_config *config)
     fluxbase->now = config->now != NULL ? config->now : rt_now;
     fluxbase->wall_now = config->wall_now != NULL ? config->wall_now : rt_wall_now;
     fluxbase->pong = constant_frame("{\"type\":\"pong\"}");
-    fluxbase->heartbeat = constant_frame("{\"type\":\"heartbeat\"}");
+    fluxbase_out_heartbeat(&fluxbase->out, NULL);
+    fluxbase->heartbeat = fluxbase_frame(fluxbase);
+    fluxbase->fresh = constant_frame("{\"type\":\"fresh\"}");
     fluxbase->messages = rt_counter_new(metrics, "pgtide_edge_client_messages_total",
                                         "dialect=\"fluxbase\"", "Messages received from clients.");
     for (int code = 1; code < FLUXBASE_CODES; code++) {
@@ -238,6 +269,9 @@ void fluxbase_free(struct fluxbase *fluxbase)
     }
     edge_frame_unref(fluxbase->pong);
     edge_frame_unref(fluxbase->heartbeat);
+    edge_frame_unref(fluxbase->progress);
+    edge_frame_unref(fluxbase->stale);
+    edge_frame_unref(fluxbase->fresh);
     rt_buf_fini(&fluxbase->out);
     rt_buf_fini(&fluxbase->payload);
     free(fluxbase);

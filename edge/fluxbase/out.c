@@ -1,6 +1,7 @@
 /* edge/fluxbase/out.c - see out.h. */
 #include "edge/fluxbase/out.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "edge/json_out.h"
@@ -120,6 +121,21 @@ void fluxbase_out_error(struct rt_buf *out, enum wire_code code, struct rt_span 
         put_text(out, ",", "channel", channel);
     }
     rt_buf_putc(out, '}');
+}
+
+void fluxbase_out_heartbeat(struct rt_buf *out, const struct wire_position *position)
+{
+    rt_buf_puts(out, "{\"type\":\"heartbeat\"");
+    if (position != NULL) {
+        put_position(out, ",\"payload\":{", "id", position);
+        rt_buf_putc(out, '}');
+    }
+    rt_buf_putc(out, '}');
+}
+
+void fluxbase_out_stale(struct rt_buf *out, int64_t seconds)
+{
+    rt_buf_printf(out, "{\"type\":\"stale\",\"payload\":{\"seconds\":%" PRId64 "}}", seconds);
 }
 
 static const char *gone_reason(enum wire_gone_reason reason)

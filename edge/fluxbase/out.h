@@ -31,6 +31,9 @@ void fluxbase_out_token_updated(struct rt_buf *out);
 /* channel.data NULL: not known. */
 void fluxbase_out_error(struct rt_buf *out, enum wire_code code, struct rt_span message,
                         struct rt_span channel);
+/* position NULL: not known. */
+void fluxbase_out_heartbeat(struct rt_buf *out, const struct wire_position *position);
+void fluxbase_out_stale(struct rt_buf *out, int64_t seconds);
 /* RESUME_GONE. */
 void fluxbase_out_gone(struct rt_buf *out, const struct fluxbase_names *names,
                        const struct hub_gone *gone);

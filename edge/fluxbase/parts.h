@@ -24,7 +24,13 @@ struct fluxbase {
     struct rt_counter *messages;
     struct rt_counter *errors[FLUXBASE_CODES];
     struct edge_frame *pong;
-    struct edge_frame *heartbeat;
+    struct edge_frame *heartbeat; /* without a position */
+    struct edge_frame
+        *progress; /* the last one with a position, for the next client that is there */
+    struct wire_position progress_at;
+    struct edge_frame *stale; /* the last one that says how stale */
+    int64_t stale_seconds;
+    struct edge_frame *fresh;
     struct rt_buf out;     /* scratch: one frame */
     struct rt_buf payload; /* of the change with number payload_of, for its further audiences */
     uint64_t payload_of;
@@ -51,7 +57,8 @@ struct fluxbase_subscription {
 
 /* fluxbase.c */
 struct rt_span fluxbase_span(const char *text);
-/* Sends the scratch buffer. */
+/* The scratch buffer as a frame; and sent. */
+struct edge_frame *fluxbase_frame(struct fluxbase *fluxbase);
 void fluxbase_send_out(struct fluxbase_session *session);
 void fluxbase_send_error(struct fluxbase_session *session, enum wire_code code,
                          struct rt_span message, struct rt_span channel);

@@ -193,6 +193,28 @@ static void hub_on_gap(void *session, void *user, const struct hub_gap *gap)
     fluxbase_send_out(session);
 }
 
+static void hub_on_stale(void *user, rt_usec age)
+{
+    struct fluxbase_session *session = user;
+    struct fluxbase *fluxbase = session->fluxbase;
+    int64_t seconds = age / RT_SEC;
+
+    if (fluxbase->stale == NULL || fluxbase->stale_seconds != seconds) {
+        edge_frame_unref(fluxbase->stale);
+        fluxbase_out_stale(&fluxbase->out, seconds);
+        fluxbase->stale = fluxbase_frame(fluxbase);
+        fluxbase->stale_seconds = seconds;
+    }
+    edge_conn_send(session->conn, fluxbase->stale);
+}
+
+static void hub_on_fresh(void *user)
+{
+    struct fluxbase_session *session = user;
+
+    edge_conn_send(session->conn, session->fluxbase->fresh);
+}
+
 static void hub_on_expired(void *user)
 {
     struct fluxbase_session *session = user;
@@ -220,9 +242,7 @@ static struct edge_frame *hub_encode(void *dialect, const struct hub_event *even
     }
     fluxbase_out_change(&fluxbase->out, (enum fluxbase_form)form, text,
                         rt_buf_span(&fluxbase->payload));
-    struct edge_frame *frame = edge_frame_text(fluxbase->out.data, fluxbase->out.len);
-    rt_buf_clear(&fluxbase->out);
-    return frame;
+    return fluxbase_frame(fluxbase);
 }
 
 static void hub_mark_last(struct edge_frame *frame)
@@ -239,5 +259,7 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_refused = hub_on_refused,
     .on_gone = hub_on_gone,
     .on_gap = hub_on_gap,
+    .on_stale = hub_on_stale,
+    .on_fresh = hub_on_fresh,
     .on_expired = hub_on_expired,
 };

@@ -57,7 +57,8 @@ static int set_up_with(void **state, const char *const *sets)
 int set_up(void **state)
 {
     static const char *const sets[] = { "realtime.message_rate_limit=0",
-                                        "realtime.max_subscriptions_per_connection=3", NULL };
+                                        "realtime.max_subscriptions_per_connection=3",
+                                        "freshness.threshold=10s", NULL };
 
     return set_up_with(state, sets);
 }
@@ -65,7 +66,8 @@ int set_up(void **state)
 int set_up_limited(void **state)
 {
     static const char *const sets[] = { "realtime.message_rate_limit=3",
-                                        "realtime.unauthorized_delay=2s", NULL };
+                                        "realtime.unauthorized_delay=2s", "freshness.threshold=0",
+                                        NULL };
 
     return set_up_with(state, sets);
 }

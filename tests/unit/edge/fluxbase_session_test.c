@@ -156,6 +156,41 @@ static void test_ping_is_answered_and_heartbeat_is_not(void **state)
     assert_ptr_equal(fake_last_frame(f->ann.conn), fake_last_frame(f->bob.conn));
 }
 
+static void test_heartbeat_says_how_far_the_client_is(void **state)
+{
+    struct fixture *f = *state;
+    struct client twin = { 0 };
+
+    in_force(f, &f->ann);
+    open_client(f, &twin, "authenticated|{\"sub\":\"ann\"}");
+    (void)say(&twin, by_channel);
+    fluxbase_dialect.on_heartbeat(f->ann.session, f->ann.conn);
+    fluxbase_dialect.on_heartbeat(twin.session, twin.conn);
+    assert_string_equal(
+        fake_sent(f->ann.conn),
+        "{\"type\":\"heartbeat\",\"payload\":{\"id\":\"7f3a-00000000016b3700-0\"}}\n");
+    assert_ptr_equal(fake_last_frame(f->ann.conn), fake_last_frame(twin.conn));
+    change(f, WIRE_INSERT, false);
+    (void)fake_sent(f->ann.conn);
+    fluxbase_dialect.on_heartbeat(f->ann.session, f->ann.conn);
+    assert_non_null(strstr(fake_sent(f->ann.conn), "\"7f3a-00000000016b3748-ffffffff\""));
+    close_client(&twin);
+}
+
+static void test_stale_and_fresh(void **state)
+{
+    struct fixture *f = *state;
+
+    in_force(f, &f->ann);
+    fake_clock_add(12 * RT_SEC);
+    hub_tick(f->hub);
+    assert_string_equal(fake_sent(f->ann.conn),
+                        "{\"type\":\"stale\",\"payload\":{\"seconds\":12}}\n");
+    wire_encode_fresh(&f->out, &(struct wire_fresh){ 1, 1, fake_wall_now() });
+    fake_frame(0, &f->out);
+    assert_string_equal(fake_sent(f->ann.conn), "{\"type\":\"fresh\"}\n");
+}
+
 static void test_message_rate_is_a_bucket_that_fills_over_a_minute(void **state)
 {
     static const char nothing[] = "{\"type\":\"unsubscribe\",\"channel\":\"x\"}";
@@ -250,6 +285,8 @@ int main(void)
         T(more_subscriptions_than_configured),
         T(refusal_of_the_shard_reaches_the_client_with_its_code),
         T(ping_is_answered_and_heartbeat_is_not),
+        T(heartbeat_says_how_far_the_client_is),
+        T(stale_and_fresh),
         T_LIMITED(message_rate_is_a_bucket_that_fills_over_a_minute),
         T_LIMITED(bad_token_gets_a_frame_and_a_late_close),
         T(new_token_is_acknowledged_and_swaps_the_identity),

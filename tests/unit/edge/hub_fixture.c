@@ -110,6 +110,16 @@ static void on_expired(void *session)
     rt_buf_puts(&((struct person *)session)->heard, "expired\n");
 }
 
+static void on_stale(void *session, rt_usec age)
+{
+    rt_buf_printf(&((struct person *)session)->heard, "stale %d\n", (int)(age / RT_SEC));
+}
+
+static void on_fresh(void *session)
+{
+    rt_buf_puts(&((struct person *)session)->heard, "fresh\n");
+}
+
 static const struct hub_dialect dialect = {
     .name = "test",
     .encode = encode,
@@ -119,15 +129,15 @@ static const struct hub_dialect dialect = {
     .on_refused = on_refused,
     .on_gone = on_gone,
     .on_gap = on_gap,
+    .on_stale = on_stale,
+    .on_fresh = on_fresh,
     .on_expired = on_expired,
 };
 
 /* --- the fixture ------------------------------------------------------------------------------------------- */
 
-int set_up(void **state)
+static int set_up_with(void **state, const char *const *sets)
 {
-    static const char *const sets[] = { "shards=2", "realtime.max_subscriptions_per_connection=3",
-                                        "auth.leeway=5s", NULL };
     struct fixture *f = rt_alloc(sizeof *f);
 
     fakes_reset();
@@ -136,6 +146,21 @@ int set_up(void **state)
         &(struct hub_config){ .process = f->process, .now = fake_now, .wall_now = fake_wall_now });
     *state = f;
     return 0;
+}
+
+int set_up(void **state)
+{
+    static const char *const sets[] = { "shards=2", "realtime.max_subscriptions_per_connection=3",
+                                        "auth.leeway=5s", "freshness.threshold=0", NULL };
+
+    return set_up_with(state, sets);
+}
+
+int set_up_fresh(void **state)
+{
+    static const char *const sets[] = { "shards=2", "freshness.threshold=10s", NULL };
+
+    return set_up_with(state, sets);
 }
 
 int tear_down(void **state)
@@ -191,6 +216,23 @@ enum hub_err subscribe_with(struct fixture *f, struct person *person, char name,
     want.events = HUB_EVERY_OP;
     want.user = user;
     return hub_subscribe(person->client, &want, &person->subs[name - 'a']);
+}
+
+void subscribe_to(struct fixture *f, struct person *person, char name, const char *channel)
+{
+    struct user *user = &f->users[f->user_count++];
+    struct hub_want want = {
+        .channel = { (const uint8_t *)channel, strlen(channel) },
+        .form = 1,
+        .text = { (const uint8_t *)"t", 1 },
+        .events = HUB_EVERY_OP,
+        .user = user,
+    };
+
+    assert_true(f->user_count <= 16);
+    user->person = person;
+    user->name = name;
+    assert_int_equal(hub_subscribe(person->client, &want, &person->subs[name - 'a']), HUB_OK);
 }
 
 void subscribe_since(struct fixture *f, struct person *person, char name, uint64_t lsn)

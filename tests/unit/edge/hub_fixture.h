@@ -3,7 +3,7 @@
  * What a person hears comes as one line each:
  *   accepted NAME EPOCH/LSN/INDEX [undefined]     refused NAME CODE TEXT
  *   resumed NAME EPOCH/LSN/INDEX [undefined]      gone NAME REASON TEXT since POSITION of OLDEST to NEWEST
- *   gap NAME EPOCH/LSN to EPOCH/LSN               expired
+ *   gap NAME EPOCH/LSN to EPOCH/LSN               expired, stale SECONDS, fresh
  *   FORM TEXT OPERATION TABLE [new JSON] [old JSON], then "." for the last of its transaction, else "+"
  */
 #ifndef PGTIDE_TESTS_HUB_FIXTURE_H
@@ -42,7 +42,8 @@ struct fixture {
     uint64_t content;
 };
 
-int set_up(void **state);
+int set_up(void **state);       /* freshness is not watched */
+int set_up_fresh(void **state); /* freshness.threshold is 10 s */
 int tear_down(void **state);
 
 struct person *join(struct fixture *f, unsigned at, const char *token);
@@ -56,6 +57,7 @@ void subscribe(struct fixture *f, struct person *person, char name); /* as "t", 
 enum hub_err subscribe_with(struct fixture *f, struct person *person, char name,
                             struct hub_want want);
 void subscribe_since(struct fixture *f, struct person *person, char name, uint64_t lsn);
+void subscribe_to(struct fixture *f, struct person *person, char name, const char *channel);
 const char *heard(struct person *person); /* since the last call */
 
 /* The shard of table:public.t. */

@@ -1,0 +1,229 @@
+/* tests/unit/edge/hub_fresh_test.c - how far clients are, and how fresh that is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hub_fixture.h"
+#include "runtime/health.h"
+#include "runtime/shard.h"
+
+/* --- progress ---------------------------------------------------------------------------------------------------- */
+
+/* "none", or LSN/INDEX of it. */
+static const char *progress(const struct person *person)
+{
+    static char text[40];
+    struct wire_position position;
+
+    if (!hub_progress(person->client, &position)) {
+        return "none";
+    }
+    assert_int_equal(position.epoch, EPOCH);
+    (void)snprintf(text, sizeof text, "%d/%d", (int)position.lsn, (int)position.index);
+    return text;
+}
+
+static void write_progress(struct fixture *f, uint64_t lsn)
+{
+    wire_encode_progress(&f->out, &(struct wire_progress){ EPOCH, lsn, 0 });
+}
+
+static void test_progress_is_known_once_everything_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    assert_string_equal(progress(ann), "none");
+    in_force(f, ann);
+    assert_string_equal(progress(ann), "20/-1");
+    subscribe_to(f, ann, 'b', "table:public.u");
+    assert_string_equal(progress(ann), "none");
+    hub_unsubscribe(ann->subs[1]);
+    transaction(f, 5, 30, "1");
+    assert_string_equal(progress(ann), "30/-1");
+    write_progress(f, 45);
+    send_frame(f);
+    assert_string_equal(progress(ann), "45/-1");
+}
+
+static void test_transaction_under_way_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    write_progress(f, 29);
+    begin(f, 30, false);
+    insert(f, 5, 0, "1");
+    insert(f, 5, 1, "2");
+    send_frame(f);
+    assert_string_equal(progress(ann), "29/-1");
+    begin(f, 30, true);
+    end(f, 30);
+    send_frame(f);
+    assert_string_equal(progress(ann), "30/-1");
+}
+
+static void test_no_progress_while_interrupted_or_catching_up(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+
+    in_force(f, ann);
+    fake_session(shard(), true);
+    assert_string_equal(progress(ann), "none");
+    uint64_t number = announced(NULL);
+    fake_write_group(&f->out, 9, "t");
+    accept_replay(f, number, 9, 20);
+    assert_string_equal(progress(ann), "none");
+    accept_sub(f, number, 6, 40);
+    assert_string_equal(progress(ann), "40/-1");
+}
+
+/* The first table:public.uN of the other shard. */
+static const char *of_the_other_shard(void)
+{
+    static char channel[32];
+
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(channel, sizeof channel, "table:public.u%d", i);
+        if (rt_shard_of(channel, strlen(channel), 2) != shard()) {
+            return channel;
+        }
+    }
+    fail();
+    return NULL;
+}
+
+static uint64_t number_in(const char *told)
+{
+    return strtoull(strstr(told, "subscribe ") + 10, NULL, 10);
+}
+
+static void test_slowest_shard_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    unsigned other = 1 - shard();
+
+    in_force(f, ann);
+    subscribe_to(f, ann, 'b', of_the_other_shard());
+    uint64_t number = number_in(fake_told(other));
+    wire_encode_accept(
+        &f->out, &(struct wire_accept){ number, 3, WIRE_ACCEPT_LIVE, { EPOCH, 25, UINT32_MAX } });
+    fake_frame(other, &f->out);
+    assert_string_equal(progress(ann), "20/-1");
+    write_progress(f, 40);
+    send_frame(f);
+    assert_string_equal(progress(ann), "25/-1");
+}
+
+/* --- freshness ----------------------------------------------------------------------------------------------------- */
+
+static void marker(struct fixture *f, unsigned at)
+{
+    wire_encode_fresh(&f->out, &(struct wire_fresh){ EPOCH, 1, fake_wall_now() - 250 * RT_MSEC });
+    fake_frame(at, &f->out);
+}
+
+static void pass(struct fixture *f, int seconds)
+{
+    fake_clock_add(seconds * RT_SEC);
+    hub_tick(f->hub);
+}
+
+static void test_client_hears_once_that_it_is_stale_and_once_that_it_is_over(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    struct person *bob = join(f, 1, "anon");
+
+    in_force(f, ann);
+    pass(f, 5);
+    marker(f, shard());
+    pass(f, 9);
+    assert_string_equal(heard(ann), "");
+    pass(f, 1);
+    pass(f, 1);
+    assert_string_equal(heard(ann), "stale 10\n");
+    marker(f, 1 - shard());
+    assert_string_equal(heard(ann), "");
+    marker(f, shard());
+    pass(f, 1);
+    assert_string_equal(heard(ann), "fresh\n");
+    assert_string_equal(heard(bob), "");
+    assert_true(fake_metric(f->process, "pgtide_edge_fresh_delay_seconds_count") == 3.0);
+}
+
+static void test_client_that_subscribes_later_hears_of_it_too(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join(f, 0, "anon");
+    struct person *bob = join(f, 1, "anon");
+
+    in_force(f, ann);
+    pass(f, 10);
+    assert_string_equal(heard(ann), "stale 10\n");
+    subscribe(f, bob, 'a');
+    pass(f, 2);
+    assert_string_equal(heard(bob), "accepted a 10/20/-1\nstale 12\n");
+    hub_unsubscribe(bob->subs[0]);
+    pass(f, 1);
+    assert_string_equal(heard(bob), "fresh\n");
+    leave(ann);
+    pass(f, 1);
+}
+
+static void test_readiness_names_the_shard_that_is_stale(void **state)
+{
+    struct fixture *f = *state;
+    struct rt_buf text = { 0 };
+
+    fake_session(0, true);
+    fake_session(1, true);
+    assert_true(rt_health_ready(f->process->health));
+    pass(f, 9);
+    marker(f, 0);
+    pass(f, 1);
+    rt_health_render(f->process->health, &text);
+    assert_non_null(strstr(rt_buf_cstr(&text), "shard 1: no freshness marker for 10 s"));
+    assert_false(rt_health_ready(f->process->health));
+    assert_true(fake_metric(f->process, "pgtide_edge_fresh_age_seconds{shard=\"0\"}") == 1.0);
+    assert_true(fake_metric(f->process, "pgtide_edge_fresh_age_seconds{shard=\"1\"}") == 10.0);
+    marker(f, 1);
+    assert_true(rt_health_ready(f->process->health));
+    rt_buf_fini(&text);
+}
+
+static void test_threshold_of_nothing_watches_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    fake_session(0, true);
+    fake_session(1, true);
+    pass(f, 1000);
+    assert_true(rt_health_ready(f->process->health));
+}
+
+#define T(name)       cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define T_FRESH(name) cmocka_unit_test_setup_teardown(test_##name, set_up_fresh, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(progress_is_known_once_everything_is_answered),
+        T(transaction_under_way_does_not_count),
+        T(no_progress_while_interrupted_or_catching_up),
+        T(slowest_shard_counts),
+        T_FRESH(client_hears_once_that_it_is_stale_and_once_that_it_is_over),
+        T_FRESH(client_that_subscribes_later_hears_of_it_too),
+        T_FRESH(readiness_names_the_shard_that_is_stale),
+        T(threshold_of_nothing_watches_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
