@@ -121,6 +121,7 @@ void hub_tick(struct hub *hub)
         tick_shard(&hub->shards[i], sweep, now);
     }
     hub_fresh_tick(hub);
+    hub_rows_feed(hub);
     if (sweep) {
         hub->next_sweep = now + SWEEP;
     }
@@ -129,6 +130,11 @@ void hub_tick(struct hub *hub)
 static void on_timer(void *ctx)
 {
     hub_tick(ctx);
+}
+
+static void on_hungry(void *ctx)
+{
+    hub_rows_feed(ctx);
 }
 
 struct hub *hub_new(const struct hub_config *config)
@@ -145,6 +151,7 @@ struct hub *hub_new(const struct hub_config *config)
     hub->next_expiry = INT64_MAX;
     list_init(&hub->waiting);
     list_init(&hub->stale);
+    list_init(&hub->hungry);
     hub->ready = rt_condition_new(config->process->health, "shards");
     hub->fresh = rt_condition_new(config->process->health, "fresh");
     hub->shard_count = (uint32_t)config->process->config->shards;
@@ -155,6 +162,7 @@ struct hub *hub_new(const struct hub_config *config)
     }
     hub_update_ready(hub, NULL, NULL);
     hub_fresh_tick(hub);
+    hub->hungry_timer = rt_timer_new(config->process->loop, on_hungry, hub);
     hub->timer = rt_timer_new(config->process->loop, on_timer, hub);
     rt_timer_set(hub->timer, TICK, TICK);
     return hub;
@@ -174,6 +182,7 @@ void hub_free(struct hub *hub)
         return;
     }
     rt_timer_free(hub->timer);
+    rt_timer_free(hub->hungry_timer);
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         shard_fini(&hub->shards[i]);
     }

@@ -106,6 +106,16 @@ struct hub_gone {
     struct wire_position newest; /* to here */
 };
 
+/* A part of a snapshot. Valid during on_rows() only. */
+struct hub_page {
+    struct rt_span rows; /* JSON array of objects */
+    uint32_t count;      /* of them */
+    uint32_t number;     /* of this page of the subscription, from 1 */
+    bool last;
+    struct rt_span token;     /* where to go on behind it; len 0: cannot be gone on with */
+    struct rt_span too_large; /* JSON array of columns left out in some row; len 0: none */
+};
+
 /* `dialect` is what the client joined with, `sub` the user pointer of hub_want. */
 struct hub_dialect {
     const char *name;
@@ -123,6 +133,10 @@ struct hub_dialect {
     /* It cannot go on from where it asked to. Over, too. */
     void (*on_gone)(void *session, void *sub, const struct hub_gone *gone);
     void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
+    /* For those that asked for a snapshot, between on_accepted and the live changes. */
+    void (*on_rows)(void *session, void *sub, const struct hub_page *page);
+    /* Whether the client has room for more rows. */
+    bool (*room)(void *session);
     /* No freshness marker for `age` (over freshness.threshold) from a shard that the client has subscriptions on: what it gets may be
      * old, and silence proves nothing. And: that is over. */
     void (*on_stale)(void *session, rt_usec age);
@@ -165,6 +179,9 @@ struct hub_want {
     void *user;             /* the dialect's subscription */
     bool has_since;         /* go on behind this position */
     struct wire_position since;
+    bool snapshot;        /* the rows first; not with a since */
+    uint32_t page_rows;   /* at most so many in a page; up to WIRE_ROWS_MAX */
+    struct rt_span token; /* of an earlier snapshot's page, to go on behind it; len 0: none */
 };
 /* *out_sub is valid until hub_unsubscribe(), on_refused, on_gone or hub_leave(). It is set before on_accepted, which may be called from
  * here when the channel is in force already. on_refused and on_gone never are. */

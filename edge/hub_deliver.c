@@ -11,6 +11,9 @@
 
 static bool has_already(const struct hub_sub *sub, const struct wire_position *position)
 {
+    if (sub->rows != NULL) {
+        return hub_rows_have(sub->rows, position);
+    }
     return sub->has_after && hub_position_not_after(position, &sub->after);
 }
 
@@ -18,6 +21,9 @@ static bool has_already(const struct hub_sub *sub, const struct wire_position *p
 static void hand_to_member(const struct hub_audience *audience, const struct hub_member *member,
                            struct edge_frame *frame)
 {
+    if (member->sub->rows != NULL) {
+        hub_rows_note(member->sub->rows, &audience->sent);
+    }
     audience->ops->deliver(member->to, frame);
 }
 
@@ -30,7 +36,7 @@ static void hand_out(struct hub_audience *audience, struct edge_frame *frame)
     audience->skipping = audience->skipping && hub_position_not_after(at, &audience->skip);
     for (uint32_t i = 0; i < audience->count; i++) {
         const struct hub_member *member = &audience->members[i];
-        if (audience->skipping && has_already(member->sub, at)) {
+        if ((audience->skipping || audience->snapshot) && has_already(member->sub, at)) {
             left_out++;
         } else {
             hand_to_member(audience, member, frame);

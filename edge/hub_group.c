@@ -166,6 +166,7 @@ void hub_audience_enter(struct hub_group *group, struct hub_sub *sub)
     sub->audience = audience;
     sub->member = audience->count;
     audience->members[audience->count++] = (struct hub_member){ .to = sub->client->to, .sub = sub };
+    audience->snapshot = audience->snapshot || sub->rows != NULL;
     if (sub->has_after) {
         skip_until(audience, &sub->after);
     }

@@ -34,6 +34,7 @@ static const struct metric_row counters[] = {
       "Frames of changes given to clients' queues." },
     { METRIC(errors), "pgtide_edge_encode_errors_total",
       "Records of shards that could not be read or delivered; their subscriptions start over." },
+    { METRIC(rows), "pgtide_edge_snapshot_rows_total", "Rows of snapshots given to clients." },
     { METRIC(resumed), "pgtide_edge_resumed_total",
       "Subscriptions of clients that went on from the position that they asked for." },
     { METRIC(gone), "pgtide_edge_resume_gone_total",

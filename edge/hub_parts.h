@@ -6,6 +6,7 @@
  *   hub_sub.c      client subscriptions: made, armed, moved, ended
  *   hub_up.c       upward subscriptions: announce, accept, refuse
  *   hub_resume.c   what an interruption makes of them: since, gone, gaps
+ *   hub_rows.c     snapshots
  *   hub_group.c    groups and audiences
  *   hub_stream.c   records of a shard's stream
  *   hub_event.c    one change, as JSON
@@ -48,6 +49,7 @@ struct hub_metrics {
     struct rt_counter *queued;
     struct rt_counter *errors;
     struct rt_counter *gaps;
+    struct rt_counter *rows;
     struct rt_counter *resumed;
     struct rt_counter *gone;
     struct rt_counter *as_text;
@@ -106,6 +108,7 @@ struct hub_sub {
     struct hub_sub
         *heir; /* the same subscription under the client's new identity, not accepted yet */
     struct hub_sub *heir_of;
+    struct hub_rows *rows; /* of a snapshot that is not over */
     void *user;
     rt_usec began; /* to wait */
     struct list_node in_client;
@@ -146,6 +149,7 @@ struct hub_audience {
     uint32_t cap;
     bool skipping; /* some member has what is at or before `skip` */
     struct wire_position skip;
+    bool snapshot; /* some member wants rows */
     bool has_sent;
     struct wire_position sent; /* of the last event, the held one included */
     struct edge_frame *held;   /* the last event, until it is known whether another one follows */
@@ -214,6 +218,8 @@ struct hub {
     struct list_node waiting; /* subscriptions without an answer, oldest first */
     struct list_node stale;   /* clients that were told so */
     struct rt_condition *fresh;
+    struct list_node hungry; /* snapshots that wait for room in their client's queue */
+    struct rt_timer *hungry_timer;
     size_t up_count;
     size_t group_count;
     size_t sub_count;
@@ -255,6 +261,8 @@ void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from);
 void hub_sub_settle(struct hub_sub *sub);
 /* Out of force, for now; its position is kept. */
 void hub_sub_interrupt(struct hub_sub *sub);
+/* It cannot go on from where it was: it begins anew, and a gap is to be told. */
+void hub_sub_give_up(struct hub_sub *sub, enum hub_gone_why why);
 /* Under its client's new identity. */
 void hub_sub_renew(struct hub_sub *sub);
 /* Its old identity is of no use any more: out of force, waits as its heir did. */
@@ -319,6 +327,19 @@ struct hub_change {
 };
 /* Fills change->event for a column set and an operation; again only when they differ from the last. */
 enum wire_err hub_event_make(struct hub_change *change, const struct row_def *def, enum hub_op op);
+
+/* hub_rows.c */
+struct hub_rows *hub_rows_new(struct hub_sub *sub, const struct hub_want *want);
+void hub_rows_free(struct hub_rows *rows); /* NULL is fine */
+/* What to announce, at the start and after an interruption. */
+void hub_rows_request(struct hub_rows *rows, struct wire_subscribe *out);
+bool hub_rows_can_go_on(const struct hub_rows *rows);
+bool hub_rows_progressed(const struct hub_rows *rows); /* since it was announced */
+/* The client has this change already; and: it has got it now. */
+bool hub_rows_have(const struct hub_rows *rows, const struct wire_position *position);
+void hub_rows_note(struct hub_rows *rows, const struct wire_position *position);
+void hub_rows_feed(struct hub *hub);
+const char *hub_shard_rows(struct hub_shard *shard, struct wire_rows *part);
 
 /* hub_fresh.c */
 void hub_fresh_tick(struct hub *hub);

@@ -72,7 +72,7 @@ static struct hub_sub *one_that_asked(const struct hub_up *up)
     LIST_EACH(at, after, &up->subs)
     {
         struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_up);
-        if (sub->asked) {
+        if (sub->asked || (sub->rows != NULL && !sub->acked)) {
             return sub;
         }
     }
@@ -94,8 +94,9 @@ void hub_up_gone(struct hub_shard *shard, const struct wire_gone *gone)
     LIST_EACH(at, after, &up->subs)
     {
         struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_up);
-        if (sub->interrupted) {
-            sub->gone = (enum hub_gone_why)gone->reason;
+        /* A snapshot that got on before may do so again; one that did not would ask for ever. */
+        if (sub->interrupted && (sub->rows == NULL || !hub_rows_progressed(sub->rows))) {
+            hub_sub_give_up(sub, (enum hub_gone_why)gone->reason);
         }
     }
     while ((asked = one_that_asked(up)) != NULL) {
@@ -146,7 +147,7 @@ static void take_out_of_force(struct hub_shard *shard, bool faulty)
         {
             struct hub_sub *sub = LIST_ELEMENT(sub_at, struct hub_sub, in_up);
             if (faulty && sub->interrupted) {
-                sub->gone = HUB_GONE_FAULT;
+                hub_sub_give_up(sub, HUB_GONE_FAULT);
             }
         }
     }

@@ -213,6 +213,14 @@ static const char *on_gone(struct hub_shard *shard, struct wire_reader *in)
     return NULL;
 }
 
+static const char *on_rows(struct hub_shard *shard, struct wire_reader *in)
+{
+    struct wire_rows rows;
+    enum wire_err err = wire_decode_rows(in, &rows);
+
+    return err != WIRE_OK ? wire_err_text(err) : hub_shard_rows(shard, &rows);
+}
+
 static const char *on_fresh(struct hub_shard *shard, struct wire_reader *in)
 {
     struct wire_fresh fresh;
@@ -261,6 +269,8 @@ static const char *on_record(struct hub_shard *shard, enum wire_type type, struc
         return on_refuse(shard, in);
     case WIRE_GONE:
         return on_gone(shard, in);
+    case WIRE_ROWS:
+        return on_rows(shard, in);
     case WIRE_FRESH:
         return on_fresh(shard, in);
     default:

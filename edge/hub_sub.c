@@ -29,6 +29,9 @@ static struct hub_sub *sub_new(struct hub_client *client, const struct hub_want 
     sub->asked = want->has_since;
     sub->has_after = want->has_since;
     sub->after = want->since;
+    if (want->snapshot) {
+        sub->rows = hub_rows_new(sub, want);
+    }
     sub->text_len = want->text.len;
     memcpy(sub->text, want->text.data, want->text.len);
     return sub;
@@ -66,6 +69,7 @@ void hub_sub_free(struct hub_sub *sub)
     list_remove(&sub->in_client);
     client->count--;
     client->hub->sub_count--;
+    hub_rows_free(sub->rows);
     free(sub);
 }
 
@@ -99,24 +103,41 @@ static struct wire_position reached(const struct hub_sub *sub)
     return position;
 }
 
+/* What a snapshot has handed on is not a matter of positions: hub_rows.c knows it. */
+static void keep_position(struct hub_sub *sub)
+{
+    if (sub->rows == NULL) {
+        sub->after = reached(sub);
+        sub->has_after = true;
+    }
+}
+
+void hub_sub_give_up(struct hub_sub *sub, enum hub_gone_why why)
+{
+    sub->gone = why;
+    hub_rows_free(sub->rows);
+    sub->rows = NULL;
+}
+
 void hub_sub_settle(struct hub_sub *sub)
 {
     if (sub->audience != NULL) {
         hub_audience_release(sub->audience);
-        sub->after = reached(sub);
-        sub->has_after = true;
+        keep_position(sub);
     }
 }
 
 void hub_sub_interrupt(struct hub_sub *sub)
 {
     if (sub->audience != NULL) {
-        sub->after = reached(sub); /* a frame held back comes again, then with its mark */
-        sub->has_after = true;
+        keep_position(sub); /* a frame held back comes again, then with its mark */
         hub_audience_leave(sub);
     }
     if (sub->acked) {
         sub->interrupted = true;
+        if (sub->rows != NULL && !hub_rows_can_go_on(sub->rows)) {
+            hub_sub_give_up(sub, HUB_GONE_SNAPSHOT);
+        }
     }
 }
 
@@ -130,6 +151,19 @@ static void enter(struct hub_sub *sub)
         hub_sub_settle(sub);
         hub_audience_leave(sub);
         hub_audience_enter(group, sub);
+    }
+}
+
+/* The rows are over when the live stream begins; up to then it is they that say what the client has. */
+static void update_rows(struct hub_sub *sub)
+{
+    if (sub->rows == NULL) {
+        return;
+    }
+    sub->has_after = false;
+    if (sub->up->kind != WIRE_ACCEPT_SNAPSHOT) {
+        hub_rows_free(sub->rows);
+        sub->rows = NULL;
     }
 }
 
@@ -148,6 +182,7 @@ static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
     sub->asked = false;
     sub->acked = true;
     list_remove(&sub->in_waiting);
+    update_rows(sub);
     enter(sub);
     struct hub_accepted accepted = {
         .position = sub->after,
@@ -160,13 +195,16 @@ static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
 
 static void go_on(struct hub_sub *sub, const struct wire_position *from)
 {
+    bool missed = sub->rows == NULL && !hub_position_not_after(from, &sub->after);
+
     sub->interrupted = false;
-    if (sub->gone != HUB_NOT_GONE || !hub_position_not_after(from, &sub->after)) {
+    if (sub->gone != HUB_NOT_GONE || missed) {
         struct wire_position position = hub_up_position(sub->up);
         hub_sub_tell_gap(sub, &position);
         sub->after = position;
         sub->gone = HUB_NOT_GONE;
     }
+    update_rows(sub);
     enter(sub);
 }
 
@@ -199,6 +237,7 @@ void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from)
     } else if (sub->interrupted) {
         go_on(sub, from);
     } else {
+        update_rows(sub);
         enter(sub);
     }
 }
@@ -262,7 +301,7 @@ static bool overdue(const struct hub_sub *sub, rt_usec waited, bool reachable)
     if (!reachable) {
         return sub->heir_of == NULL && waited >= HUB_SUBSCRIBE_TIMEOUT;
     }
-    bool behind = sub->heir_of != NULL || sub->asked;
+    bool behind = sub->heir_of != NULL || sub->asked || sub->rows != NULL;
     return waited >= (behind ? HUB_RESUME_TIMEOUT : HUB_ANSWER_TIMEOUT);
 }
 
@@ -289,7 +328,8 @@ void hub_refuse_overdue(struct hub *hub, rt_usec now)
 static struct hub_up *up_for(struct hub_sub *sub, struct wire_span channel)
 {
     struct hub_client *client = sub->client;
-    bool behind = sub->asked || (sub->interrupted && sub->gone == HUB_NOT_GONE);
+    bool behind =
+        sub->asked || sub->rows != NULL || (sub->interrupted && sub->gone == HUB_NOT_GONE);
 
     return behind ? hub_up_solo(client->hub, client->identity, channel)
                   : hub_up_get(client->hub, client->identity, channel);

@@ -38,6 +38,7 @@ void hub_up_announce(struct hub_up *up)
 {
     struct hub_shard *shard = up->shard;
     struct wire_subscribe record = { .channel = { up->channel, up->channel_len } };
+    const struct hub_sub *first = LIST_ELEMENT(up->subs.next, struct hub_sub, in_up);
 
     if (!shard->in_session) {
         return;
@@ -47,7 +48,11 @@ void hub_up_announce(struct hub_up *up)
     (void)rt_map_put_u64(shard->by_number, up->number, up);
     record.sub = up->number;
     record.identity = up->identity->number;
-    record.has_since = hub_up_since(up, &record.since);
+    if (first->rows != NULL) { /* a snapshot is never shared */
+        hub_rows_request(first->rows, &record);
+    } else {
+        record.has_since = hub_up_since(up, &record.since);
+    }
     uplink_subscribe(shard->uplink, &record);
 }
 

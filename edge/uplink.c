@@ -181,6 +181,12 @@ void uplink_subscribe(struct uplink *uplink, const struct wire_subscribe *record
     gathered(uplink);
 }
 
+void uplink_more(struct uplink *uplink, uint64_t sub, uint32_t parts)
+{
+    wire_encode_more(&uplink->out, &(struct wire_more){ .sub = sub, .parts = parts });
+    gathered(uplink);
+}
+
 void uplink_unsubscribe(struct uplink *uplink, uint64_t sub)
 {
     wire_encode_unsubscribe(&uplink->out, &(struct wire_unsubscribe){ .sub = sub });

@@ -41,6 +41,7 @@ void uplink_free(struct uplink *uplink);
 void uplink_identify(struct uplink *uplink, uint64_t number, const struct identity *identity);
 void uplink_forget(struct uplink *uplink, uint64_t number);
 void uplink_subscribe(struct uplink *uplink, const struct wire_subscribe *record);
+void uplink_more(struct uplink *uplink, uint64_t sub, uint32_t parts);
 void uplink_unsubscribe(struct uplink *uplink, uint64_t sub);
 /* False: something gathered since the last flush could not be sent although there is a session, and is dropped. */
 bool uplink_flush(struct uplink *uplink);

@@ -181,6 +181,25 @@ void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
     rt_buf_puts(out, "}}");
 }
 
+void fluxbase_out_rows(struct rt_buf *out, const struct fluxbase_names *names,
+                       const struct hub_page *page)
+{
+    put_text(out, "{\"type\":\"snapshot\",", "channel", names->channel);
+    put_word(out, ",\"payload\":{", "subscription_id", names->id);
+    put_text(out, ",", "schema", names->schema);
+    put_text(out, ",", "table", names->table);
+    put_json(out, "rows", page->rows);
+    rt_buf_printf(out, ",\"page\":%" PRIu32 ",\"last\":%s", page->number,
+                  page->last ? "true" : "false");
+    put_json(out, "too_large", page->too_large);
+    if (page->token.len > 0) {
+        put_text(out, ",", "token", page->token);
+    } else {
+        rt_buf_puts(out, ",\"token\":null");
+    }
+    rt_buf_puts(out, "}}");
+}
+
 void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event)
 {
     char time[RT_TIME_TEXT_SIZE];

@@ -7,6 +7,8 @@
 #include "edge/fluxbase/parts.h"
 #include "runtime/config.h"
 
+#define PAGE_ROWS 500 /* of a snapshot, when the client does not say */
+
 static void send_failure(struct fluxbase_session *session, const char *what, struct rt_span channel)
 {
     char text[400];
@@ -98,6 +100,11 @@ static void refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err
     fluxbase_subscription_free(sub);
 }
 
+static uint32_t page_rows(const struct fluxbase_message *message)
+{
+    return message->page_size > 0 ? message->page_size : PAGE_ROWS;
+}
+
 void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_message *message)
 {
     char name[WIRE_CHANNEL_MAX];
@@ -118,6 +125,9 @@ void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_
                                          .user = sub,
                                          .has_since = message->has_since,
                                          .since = message->since,
+                                         .snapshot = message->snapshot,
+                                         .page_rows = page_rows(message),
+                                         .token = message->snapshot_token,
                                      },
                                      &sub->handle);
     if (err != HUB_OK) {
@@ -193,6 +203,22 @@ static void hub_on_gap(void *session, void *user, const struct hub_gap *gap)
     fluxbase_send_out(session);
 }
 
+static void hub_on_rows(void *session, void *user, const struct hub_page *page)
+{
+    struct fluxbase_subscription *sub = user;
+
+    fluxbase_out_rows(&sub->session->fluxbase->out, &sub->names, page);
+    fluxbase_send_out(session);
+}
+
+static bool hub_room(void *user)
+{
+    const struct fluxbase_session *session = user;
+    size_t budget = (size_t)session->fluxbase->config->realtime_client_budget;
+
+    return edge_conn_waiting_bytes(session->conn) < budget / 4;
+}
+
 static void hub_on_stale(void *user, rt_usec age)
 {
     struct fluxbase_session *session = user;
@@ -259,6 +285,8 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_refused = hub_on_refused,
     .on_gone = hub_on_gone,
     .on_gap = hub_on_gap,
+    .on_rows = hub_on_rows,
+    .room = hub_room,
     .on_stale = hub_on_stale,
     .on_fresh = hub_on_fresh,
     .on_expired = hub_on_expired,

@@ -1,8 +1,8 @@
-/* tests/fuzz/fuzz_deliver.c - any frames from a shard, with three /realtime clients behind the hub.
+/* tests/fuzz/fuzz_deliver.c - any frames from a shard, with four /realtime clients behind the hub.
  *
  * Input: frames, each behind two bytes of length; a length of 0xffff ends a second, 0xfffe is a new session. Before
  * them two clients subscribe, and group 5 is described and accepted for them; the third goes on from a position, and group 6
- * is its replay. Whatever comes: every frame a client gets is JSON, compact but for the mark of a transaction's last
+ * is its replay; the fourth reads a snapshot as group 7. Whatever comes: every frame a client gets is JSON, compact but for the mark of a transaction's last
  * change, and everything is free in the end.
  */
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void check_sent(struct client *client)
     rt_buf_fini(&scratch);
 }
 
-/* The numbers are what the hub gave them: the identity is 1, the upward subscriptions are 2 and 3. */
+/* The numbers are what the hub gave them: the identity is 1, the upward subscriptions are 2, 3 and 4. */
 static void prepare(struct wire_writer *out)
 {
     fake_write_group(out, 5, "t");
@@ -55,6 +55,9 @@ static void prepare(struct wire_writer *out)
     fake_frame(0, out);
     fake_write_group(out, 6, "t");
     wire_encode_accept(out, &(struct wire_accept){ 3, 6, WIRE_ACCEPT_REPLAY, { 1, 1, 0 } });
+    fake_frame(0, out);
+    fake_write_group(out, 7, "t");
+    wire_encode_accept(out, &(struct wire_accept){ 4, 7, WIRE_ACCEPT_SNAPSHOT, { 1, 1, 0 } });
     fake_frame(0, out);
 }
 
@@ -89,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         &(struct hub_config){ .process = process, .now = fake_now, .wall_now = fake_wall_now });
     struct fluxbase *fluxbase =
         fluxbase_new(&(struct fluxbase_config){ .process = process, .hub = hub });
-    struct client clients[3];
+    struct client clients[4];
     struct wire_writer out = { 0 };
 
     fake_session(0, true);
@@ -100,9 +103,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     join(fluxbase, &clients[2],
          "{\"type\":\"subscribe\",\"channel\":\"r\",\"config\":{\"table\":\"t\",\"since\":"
          "\"1-0000000000000001-0\"}}");
+    join(fluxbase, &clients[3],
+         "{\"type\":\"subscribe\",\"table\":\"t\",\"snapshot\":true,\"page_size\":10}");
     prepare(&out);
     play(hub, &out, data, len);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         check_sent(&clients[i]);
         fluxbase_dialect.on_close(clients[i].session, clients[i].conn);
         fake_conn_free(clients[i].conn);

@@ -182,6 +182,45 @@ static void test_since_is_passed_on_and_acknowledged(void **state)
     }
 }
 
+static void test_snapshot_frames(void **state)
+{
+    static const char *const row[] = { "1", "a" };
+    struct fixture *f = *state;
+    struct wire_tuple tuple = fake_tuple(2, row);
+    char id[37];
+
+    (void)say(&f->ann, "{\"type\":\"subscribe\",\"channel\":\"table:public.users\","
+                       "\"snapshot\":true,\"page_size\":2}");
+    const char *told = fake_told(0);
+    const char *at = strstr(told, "subscribe ");
+    assert_non_null(strstr(at, " rows 2 token ''\n"));
+    uint64_t number = strtoull(at + 10, NULL, 10);
+    fake_write_group(&f->out, 9, "users");
+    wire_encode_accept(&f->out, &(struct wire_accept){
+                                    number, 9, WIRE_ACCEPT_SNAPSHOT, { 0x7f3a, 0x16b3700, 0 } });
+    fake_frame(0, &f->out);
+    assert_non_null(strstr(fake_sent(f->ann.conn), "\"resumed\":false}}"));
+    fake_conn_fill(f->ann.conn, 4 * 1024 * 1024);
+    wire_encode_rows(
+        &f->out, &(struct wire_rows){ .group = 9, .token = { "tok", 3 }, .row_count = 1 }, &tuple);
+    wire_encode_rows(&f->out, &(struct wire_rows){ .group = 9, .last = true }, NULL);
+    fake_frame(0, &f->out);
+    char *frames = rt_strdup(fake_sent(f->ann.conn));
+    take_id(frames, id);
+    char *second = strchr(frames, '\n') + 1;
+    take_id(second, id);
+    assert_string_equal(
+        frames, "{\"type\":\"snapshot\",\"channel\":\"table:public.users\",\"payload\":{"
+                "\"subscription_id\":\"\",\"schema\":\"public\",\"table\":\"users\",\"rows\":["
+                "{\"id\":1,\"name\":\"a\"}],\"page\":1,\"last\":false,\"token\":\"tok\"}}\n"
+                "{\"type\":\"snapshot\",\"channel\":\"table:public.users\",\"payload\":{"
+                "\"subscription_id\":\"\",\"schema\":\"public\",\"table\":\"users\",\"rows\":["
+                "],\"page\":2,\"last\":true,\"token\":null}}\n");
+    free(frames);
+    assert_string_equal(fake_told(0), ""); /* a quarter of the budget waits: no credit */
+    fake_conn_fill(f->ann.conn, 0);
+}
+
 static void test_since_that_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -311,6 +350,7 @@ int main(void)
         T(clients_with_the_same_form_and_channel_share_a_frame),
         T(gap_frame),
         T(since_is_passed_on_and_acknowledged),
+        T(snapshot_frames),
         T(since_that_is_gone),
         T(change_that_is_not_the_last_of_its_transaction),
         T(unsubscribe_by_channel_and_by_id),

@@ -31,6 +31,7 @@ struct edge_conn {
     struct rt_buf sent;
     struct rt_buf shown;
     struct edge_frame *last;
+    size_t waiting;
     unsigned code;
     rt_usec delay;
     char reason[128];
@@ -235,6 +236,16 @@ bool edge_conn_wants_transactions(const struct edge_conn *conn)
 void fake_conn_want_transactions(struct edge_conn *conn)
 {
     conn->transactions = true;
+}
+
+size_t edge_conn_waiting_bytes(const struct edge_conn *conn)
+{
+    return conn->waiting;
+}
+
+void fake_conn_fill(struct edge_conn *conn, size_t waiting)
+{
+    conn->waiting = waiting;
 }
 
 struct edge_conn *fake_conn_new(void)

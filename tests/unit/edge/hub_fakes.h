@@ -33,6 +33,8 @@ void fake_frame(unsigned shard, struct wire_writer *frame); /* and clears the wr
 struct edge_conn *fake_conn_new(void);
 void fake_conn_free(struct edge_conn *conn);
 void fake_conn_want_transactions(struct edge_conn *conn); /* before the dialect's on_open */
+/* So many bytes wait for it. */
+void fake_conn_fill(struct edge_conn *conn, size_t waiting);
 /* Texts sent since the last call, one line each. */
 const char *fake_sent(struct edge_conn *conn);
 /* The frame sent last, for asking whether two clients share it. */

@@ -110,6 +110,22 @@ static void on_expired(void *session)
     rt_buf_puts(&((struct person *)session)->heard, "expired\n");
 }
 
+static void on_rows(void *session, void *sub, const struct hub_page *page)
+{
+    struct person *person = session;
+    struct user *user = sub;
+
+    rt_buf_printf(&person->heard, "rows %c %u%s %.*s '%.*s'%.*s\n", user->name, page->number,
+                  page->last ? " last" : "", (int)page->rows.len, (const char *)page->rows.data,
+                  (int)page->token.len, (const char *)page->token.data, (int)page->too_large.len,
+                  (const char *)page->too_large.data);
+}
+
+static bool room(void *session)
+{
+    return !((struct person *)session)->full;
+}
+
 static void on_stale(void *session, rt_usec age)
 {
     rt_buf_printf(&((struct person *)session)->heard, "stale %d\n", (int)(age / RT_SEC));
@@ -129,6 +145,8 @@ static const struct hub_dialect dialect = {
     .on_refused = on_refused,
     .on_gone = on_gone,
     .on_gap = on_gap,
+    .on_rows = on_rows,
+    .room = room,
     .on_stale = on_stale,
     .on_fresh = on_fresh,
     .on_expired = on_expired,

@@ -4,6 +4,7 @@
  *   accepted NAME EPOCH/LSN/INDEX [undefined]     refused NAME CODE TEXT
  *   resumed NAME EPOCH/LSN/INDEX [undefined]      gone NAME REASON TEXT since POSITION of OLDEST to NEWEST
  *   gap NAME EPOCH/LSN to EPOCH/LSN               expired, stale SECONDS, fresh
+ *   rows NAME PAGE [last] JSON 'TOKEN' [columns that are too large]
  *   FORM TEXT OPERATION TABLE [new JSON] [old JSON], then "." for the last of its transaction, else "+"
  */
 #ifndef PGTIDE_TESTS_HUB_FIXTURE_H
@@ -23,6 +24,7 @@ struct person {
     struct hub_sub *subs[4];
     struct rt_buf heard;
     struct rt_buf shown;
+    bool full;                     /* has no room for rows */
     const struct edge_frame *last; /* for asking whether it is shared; not owned */
 };
 
