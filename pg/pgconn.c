@@ -34,7 +34,9 @@ struct pgconn {
     struct rt_io *io;
     struct rt_timer *deadline;
     struct rt_timer *retry;
+    struct rt_defer *resume;
     rt_usec pause;
+    bool paused; /* the statement under way is not read */
 };
 
 static void drop(struct pgconn *conn)
@@ -48,6 +50,7 @@ static void drop(struct pgconn *conn)
     conn->result = NULL;
     PQfinish(conn->pq);
     conn->pq = NULL;
+    conn->paused = false;
     conn->state = DOWN;
 }
 
@@ -88,7 +91,7 @@ static void watch(struct pgconn *conn, int events)
     if (conn->io == NULL) {
         conn->io = rt_io_new(conn->config.loop, PQsocket(conn->pq), on_io, conn);
     }
-    rt_io_want(conn->io, events);
+    rt_io_want(conn->io, conn->paused ? events & ~RT_READ : events);
 }
 
 static bool flush(struct pgconn *conn)
@@ -102,12 +105,23 @@ static bool flush(struct pgconn *conn)
     return true;
 }
 
-static bool send_sql(struct pgconn *conn, const char *sql, int count, const char *const *params)
+static void set_deadline(struct pgconn *conn)
 {
-    if (PQsendQueryParams(conn->pq, sql, count, NULL, params, NULL, NULL, 0) == 0) {
+    rt_usec timeout = conn->state == BUSY && conn->config.statement_timeout > 0
+                          ? conn->config.statement_timeout
+                          : conn->config.timeout;
+
+    rt_timer_set(conn->deadline, timeout, 0);
+}
+
+static bool send_query(struct pgconn *conn, const struct pgconn_query *query)
+{
+    if (PQsendQueryParams(conn->pq, query->sql, query->param_count, query->types, query->params,
+                          NULL, NULL, 0) == 0 ||
+        (query->by_row && PQsetSingleRowMode(conn->pq) == 0)) {
         return false;
     }
-    rt_timer_set(conn->deadline, conn->config.timeout, 0);
+    set_deadline(conn);
     return flush(conn);
 }
 
@@ -124,7 +138,8 @@ static void poll_connect(struct pgconn *conn)
         watch(conn, RT_WRITE);
     } else if (status == PGRES_POLLING_OK) {
         conn->state = PREPARING;
-        if (PQsetnonblocking(conn->pq, 1) != 0 || !send_sql(conn, prepare_sql, 0, NULL)) {
+        if (PQsetnonblocking(conn->pq, 1) != 0 ||
+            !send_query(conn, &(struct pgconn_query){ .sql = prepare_sql })) {
             fail(conn, PQerrorMessage(conn->pq));
         }
     } else {
@@ -138,6 +153,7 @@ static void finish_statement(struct pgconn *conn, const PGresult *result)
     bool preparing = conn->state == PREPARING;
 
     rt_timer_stop(conn->deadline);
+    conn->paused = false;
     conn->state = IDLE;
     if (!preparing) {
         conn->config.events->on_result(conn->config.ctx, result);
@@ -153,10 +169,13 @@ static void read_results(struct pgconn *conn)
 {
     bool done = false;
 
-    while (!done && PQisBusy(conn->pq) == 0) {
+    while (!done && !conn->paused && PQisBusy(conn->pq) == 0) {
         PGresult *next = PQgetResult(conn->pq);
         done = next == NULL;
-        if (next != NULL) {
+        if (PQresultStatus(next) == PGRES_SINGLE_TUPLE) {
+            conn->config.events->on_row(conn->config.ctx, next);
+            PQclear(next);
+        } else if (next != NULL) {
             PQclear(conn->result);
             conn->result = next;
         }
@@ -191,12 +210,24 @@ static void on_io(void *ctx, int fd, int events)
     read_results(conn);
 }
 
+/* What libpq has read already is not announced by the socket again. */
+static void on_resume(void *ctx)
+{
+    struct pgconn *conn = ctx;
+
+    if (conn->state == BUSY && !conn->paused) {
+        read_results(conn);
+    }
+}
+
 static void on_deadline(void *ctx)
 {
     struct pgconn *conn = ctx;
 
     if (conn->state == RESOLVING) {
         fail(conn, "no address for the host of database.url within database.connect_timeout");
+    } else if (conn->state == BUSY && conn->config.statement_timeout > 0) {
+        fail(conn, "no answer within the time for a statement");
     } else {
         fail(conn, conn->state == CONNECTING ? "no connection within database.connect_timeout"
                                              : "no answer within database.connect_timeout");
@@ -284,6 +315,7 @@ struct pgconn *pgconn_new(const struct pgconn_config *config)
     conn->pause = RETRY_FIRST;
     conn->deadline = rt_timer_new(config->loop, on_deadline, conn);
     conn->retry = rt_timer_new(config->loop, on_retry, conn);
+    conn->resume = rt_defer_new(config->loop, on_resume, conn);
     rt_timer_set(conn->retry, 0, 0);
     return conn;
 }
@@ -296,6 +328,7 @@ void pgconn_free(struct pgconn *conn)
     drop(conn);
     rt_timer_free(conn->deadline);
     rt_timer_free(conn->retry);
+    rt_defer_free(conn->resume);
     free(conn->conninfo);
     free(conn->application_name);
     free(conn);
@@ -306,15 +339,42 @@ bool pgconn_ready(const struct pgconn *conn)
     return conn->state == IDLE;
 }
 
-bool pgconn_send(struct pgconn *conn, const char *sql, int param_count, const char *const *params)
+bool pgconn_query(struct pgconn *conn, const struct pgconn_query *query)
 {
     if (conn->state != IDLE) {
         return false;
     }
     conn->state = BUSY;
-    if (!send_sql(conn, sql, param_count, params)) {
+    if (!send_query(conn, query)) {
         /* Told from the loop, as everything is. */
         rt_timer_set(conn->deadline, 0, 0);
     }
     return true;
+}
+
+bool pgconn_send(struct pgconn *conn, const char *sql, int param_count, const char *const *params)
+{
+    return pgconn_query(
+        conn, &(struct pgconn_query){ .sql = sql, .param_count = param_count, .params = params });
+}
+
+void pgconn_pause(struct pgconn *conn, bool paused)
+{
+    if (conn->state != BUSY || conn->paused == paused) {
+        return;
+    }
+    conn->paused = paused;
+    watch(conn, RT_READ);
+    if (paused) {
+        rt_timer_stop(conn->deadline);
+    } else {
+        set_deadline(conn);
+        rt_defer_schedule(conn->resume);
+    }
+}
+
+bool pgconn_in_transaction(const struct pgconn *conn)
+{
+    return conn->pq != NULL && (conn->state == IDLE || conn->state == BUSY) &&
+           PQtransactionStatus(conn->pq) != PQTRANS_IDLE;
 }
