@@ -109,6 +109,8 @@ const struct cli_command cli_command_init = {
         "realtime_enabled_tables, and, when they are missing, the roles anon, authenticated and\n"
         "service_role and the functions auth.uid(), auth.role() and auth.jwt(). All in one\n"
         "transaction; no table of yours is touched. Run it again after every update of pgtide.\n"
+        "The user who runs it becomes a member of those roles: the broker, which reads snapshots\n"
+        "as the role of the client, needs that. Give its user the same if it is another one.\n"
         "\n"
         "Best run once as a superuser: only then the event triggers can be made that tell pgtide "
         "of\n"

@@ -38,3 +38,29 @@ begin
     end loop;
 end
 $roles$;
+
+-- Snapshots read tables as the role of their client (SET LOCAL ROLE), so the database user of the broker has to be a member
+-- of these roles, unless it is a superuser. Whoever runs this file becomes one, if it may give that to itself;
+-- for another user: GRANT anon, authenticated, service_role TO that_user;
+do $members$
+declare
+    wanted text;
+    may_set boolean;
+begin
+    for wanted in
+        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+    loop
+        -- Since PostgreSQL 16 a member may be one without the right to SET ROLE.
+        execute pg_catalog.format('select pg_catalog.pg_has_role(current_user, %L, %L)', wanted,
+            case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end) into may_set;
+        continue when may_set;
+        begin
+            execute pg_catalog.format('grant %I to current_user', wanted)
+                || case when pg_catalog.current_setting('server_version_num')::int >= 160000 then ' with set true' else '' end;
+        exception when insufficient_privilege then
+            raise notice 'this user is not a member of role %: as it, the broker cannot read snapshots for clients with that role', wanted
+                using hint = pg_catalog.format('Let an administrator run: GRANT %I TO %I;', wanted, current_user);
+        end;
+    end loop;
+end
+$members$;
