@@ -2,7 +2,6 @@
 #include "broker/snapshot/sql.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,18 +108,30 @@ void sql_table_fini(struct sql_table *table)
     *table = (struct sql_table){ 0 };
 }
 
+/* "16/B374D848" */
+static bool read_lsn(const char *text, uint64_t *out)
+{
+    char *slash = NULL;
+    char *end = NULL;
+    uint64_t high = strtoull(text, &slash, 16);
+
+    if (slash == text || *slash != '/') {
+        return false;
+    }
+    *out = high << 32 | strtoull(slash + 1, &end, 16);
+    return end > slash + 1 && *end == '\0';
+}
+
 const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn)
 {
-    uint32_t high = 0;
-    uint32_t low = 0;
+    uint64_t lsn = 0;
 
     if (PQntuples(result) != 1 || PQnfields(result) != ENTER_FIELDS ||
-        sscanf(PQgetvalue(result, 0, ENTER_LSN), "%" SCNx32 "/%" SCNx32, &high, &low) != 2) {
+        !read_lsn(PQgetvalue(result, 0, ENTER_LSN), &lsn)) {
         return NULL;
     }
     uint64_t block = strtoull(PQgetvalue(result, 0, ENTER_BLOCK), NULL, 10);
     uint64_t segment = strtoull(PQgetvalue(result, 0, ENTER_SEGMENT), NULL, 10);
-    uint64_t lsn = (uint64_t)high << 32 | low;
     if (segment > 0 && lsn % segment == LONG_HEADER) {
         lsn -= LONG_HEADER;
     } else if (block > 0 && lsn % block == SHORT_HEADER) {
