@@ -31,7 +31,7 @@ void job_end(struct job *job, enum snapshot_failure kind, enum wire_code code, c
     rt_counter_add(job->config.metrics->failed[kind], 1);
     rt_log_info(job->config.log, "snapshot.failed", RT_S("table", job->name),
                 RT_S("role", job->role), RT_S("reason", message));
-    job->config.events->over(job->config.ctx, kind == SNAPSHOT_TOKEN, code, message);
+    job->config.events->over(job->config.ctx, kind, code, message);
 }
 
 void job_release(struct job *job)
@@ -115,7 +115,8 @@ void job_finish(struct job *job)
     job_set_state(job, JOB_ENDING);
     rt_histogram_observe(job->config.metrics->seconds,
                          (double)(rt_now() - job->started_at) / (double)RT_SEC);
-    (void)job->config.events->catch_up(job->config.ctx, &job->seen.snapshot, NULL, job->seen.lsn);
+    (void)job->config.events->catch_up(job->config.ctx, &job->seen.snapshot, job->seen.lsn, NULL,
+                                       job->seen.lsn);
 }
 
 static void start(struct job *job)

@@ -40,14 +40,15 @@ struct job_events {
     void (*rows)(void *ctx, const struct wire_tuple *rows, uint32_t count, struct wire_span token,
                  bool last);
     /* Delivers what `from` does not see and, if given, `to` sees, until the stream has passed lsn; then
-     * job_caught_up(), with `to`. Without, the job is over once the subscription is live. False: it cannot, said so
-     * to the client, and has freed the job. */
-    bool (*catch_up)(void *ctx, const struct xid_snapshot *from, const struct xid_snapshot *to,
-                     uint64_t lsn);
-    /* Whether a commit that the snapshot does not see has left the window. */
-    bool (*evicted_unseen)(void *ctx, const struct xid_snapshot *snapshot);
-    /* Frees the job. `gone`: the token is not usable; else a refusal with this code. */
-    void (*over)(void *ctx, bool gone, enum wire_code code, const char *message);
+     * job_caught_up(), with `to`. Without, the job is over once the subscription is live. Commits behind from_lsn are
+     * none that `from` sees. False: it cannot, said so to the client, and has freed the job. */
+    bool (*catch_up)(void *ctx, const struct xid_snapshot *from, uint64_t from_lsn,
+                     const struct xid_snapshot *to, uint64_t lsn);
+    /* Whether a commit that the snapshot does not see may have left the window. `stalls`: commits wait for standbys, so
+     * what is still running for the snapshot may have been decoded long ago. */
+    bool (*evicted_unseen)(void *ctx, const struct xid_snapshot *snapshot, bool stalls);
+    /* Frees the job. SNAPSHOT_TOKEN: the token is not usable; else a refusal with this code. */
+    void (*over)(void *ctx, enum snapshot_failure kind, enum wire_code code, const char *message);
 };
 
 struct job_config {

@@ -161,7 +161,8 @@ static void entered(struct job *job, const PGresult *result)
 {
     const char *params[] = { job->table.schema, job->table.table, job->config.publication };
     uint64_t lsn = 0;
-    const char *text = sql_enter_read(result, &lsn);
+    bool stalls = true;
+    const char *text = sql_enter_read(result, &lsn, &stalls);
 
     job_view_clear(&job->next);
     if (text == NULL || !xid_snapshot_parse(&job->next.snapshot, text, strlen(text))) {
@@ -172,7 +173,7 @@ static void entered(struct job *job, const PGresult *result)
     job->next.lsn = lsn;
     job->next.text = rt_strdup(text);
     job->entered_at = rt_now();
-    if (job->config.events->evicted_unseen(job->config.ctx, &job->next.snapshot)) {
+    if (job->config.events->evicted_unseen(job->config.ctx, &job->next.snapshot, stalls)) {
         rest_unseen(job);
         return;
     }
@@ -213,7 +214,7 @@ static void described(struct job *job, const PGresult *result)
         job->caught_up = false;
         job_set_state(job, JOB_CATCHING);
         rt_timer_set(job->timer, job->config.timeout, 0);
-        (void)job->config.events->catch_up(job->config.ctx, &job->seen.snapshot,
+        (void)job->config.events->catch_up(job->config.ctx, &job->seen.snapshot, job->seen.lsn,
                                            &job->next.snapshot, job->next.lsn);
     } else {
         job_adopt(job);

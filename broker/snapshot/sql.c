@@ -22,8 +22,9 @@ const char sql_enter[] =
     " pg_catalog.pg_current_snapshot()::pg_catalog.text,"
     " pg_catalog.pg_current_wal_insert_lsn(),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_block_size')),"
-    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))";
-enum { ENTER_SNAPSHOT = 9, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_FIELDS };
+    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),"
+    " pg_catalog.current_setting('synchronous_standby_names')";
+enum { ENTER_SNAPSHOT = 9, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_STANDBYS, ENTER_FIELDS };
 enum { SHORT_HEADER = 24, LONG_HEADER = 40 };
 
 /* One row for each column. A column the publication leaves out, or a generated one, need not be in the stream. */
@@ -122,7 +123,7 @@ static bool read_lsn(const char *text, uint64_t *out)
     return end > slash + 1 && *end == '\0';
 }
 
-const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn)
+const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, bool *out_stalls)
 {
     uint64_t lsn = 0;
 
@@ -138,6 +139,7 @@ const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn)
         lsn -= SHORT_HEADER;
     }
     *out_lsn = lsn;
+    *out_stalls = PQgetvalue(result, 0, ENTER_STANDBYS)[0] != '\0';
     return PQgetvalue(result, 0, ENTER_SNAPSHOT);
 }
 

@@ -61,8 +61,9 @@ void sql_table_fini(struct sql_table *table);
  * one row is what sql_enter_read takes. It is the first statement and so the one that the snapshot is taken for. */
 extern const char sql_begin[];
 extern const char sql_enter[];
-/* The text of the snapshot, and a position in the log that what it sees was written before. NULL: not such a row. */
-const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn);
+/* The text of the snapshot, a position in the log that what it sees was written before, and whether commits wait for
+ * standbys. NULL: not such a row. */
+const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, bool *out_stalls);
 
 /* $1 schema, $2 table, $3 publication. */
 extern const char sql_describe[];

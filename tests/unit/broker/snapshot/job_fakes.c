@@ -155,10 +155,11 @@ static void print_snapshot(const struct xid_snapshot *snapshot)
     rt_buf_printf(&fake.said, " %" PRIu64 ":%" PRIu64, snapshot->xmin, snapshot->xmax);
 }
 
-static bool on_catch_up(void *ctx, const struct xid_snapshot *from, const struct xid_snapshot *to,
-                        uint64_t lsn)
+static bool on_catch_up(void *ctx, const struct xid_snapshot *from, uint64_t from_lsn,
+                        const struct xid_snapshot *to, uint64_t lsn)
 {
     (void)ctx;
+    assert_true(from_lsn <= lsn);
     rt_buf_puts(&fake.said, "catch up");
     print_snapshot(from);
     if (to != NULL) {
@@ -172,10 +173,11 @@ static bool on_catch_up(void *ctx, const struct xid_snapshot *from, const struct
     return !fake.refuse_catch_up;
 }
 
-static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *snapshot)
+static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *snapshot, bool stalls)
 {
     (void)ctx;
     (void)snapshot;
+    assert_false(stalls);
     if (fake.unseen > 0) {
         fake.unseen--;
         return true;
@@ -183,10 +185,10 @@ static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *snapshot)
     return false;
 }
 
-static void on_over(void *ctx, bool gone, enum wire_code code, const char *message)
+static void on_over(void *ctx, enum snapshot_failure kind, enum wire_code code, const char *message)
 {
     (void)ctx;
-    rt_buf_printf(&fake.said, gone ? "gone %s\n" : "refuse %s\n", message);
+    rt_buf_printf(&fake.said, kind == SNAPSHOT_TOKEN ? "gone %s\n" : "refuse %s\n", message);
     assert_true(code == WIRE_CODE_SUBSCRIPTION_FAILED || code == WIRE_CODE_FORBIDDEN);
     drop_job();
 }
@@ -296,8 +298,8 @@ void fake_page_end(void)
 
 void fake_enter(const char *snapshot, const char *lsn, bool keyed)
 {
-    const char *const entered[] = { "", "", "",       "",  "",     "",        "",
-                                    "", "", snapshot, lsn, "8192", "16777216" };
+    const char *const entered[] = { "", "", "",       "",  "",     "",         "",
+                                    "", "", snapshot, lsn, "8192", "16777216", "" };
     const char *const described[] = {
         "16384",
         "r",
@@ -323,7 +325,7 @@ void fake_enter(const char *snapshot, const char *lsn, bool keyed)
     fake_expect("ask BEGIN ISOLATION LEVEL REPEATABLE READ \n");
     fake_done();
     fake_expect("ask SELECT pg_catalog.set_config('datestyl\n");
-    give(rows_result(entered, 1, 13));
+    give(rows_result(entered, 1, 14));
     if (fake.lease != NULL) {
         fake_expect("ask SELECT c.oid, c.relkind, p.about ->> '\n");
         give(rows_result(described, 2, 9));

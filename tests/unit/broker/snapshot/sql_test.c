@@ -153,11 +153,14 @@ static void test_another_definition_is_noticed(void **state)
 
 static void assert_lsn(const char *lsn, uint64_t expected)
 {
-    const char *cells[13] = { "", "", "", "", "", "", "", "", "", "5:5:", lsn, "8192", "16777216" };
-    PGresult *result = rows_result(cells, 1, 13);
+    const char *cells[14] = { "", "", "",     "",  "",     "",         "",
+                              "", "", "5:5:", lsn, "8192", "16777216", "*" };
+    PGresult *result = rows_result(cells, 1, 14);
     uint64_t found = 0;
+    bool stalls = false;
 
-    assert_string_equal(sql_enter_read(result, &found), "5:5:");
+    assert_string_equal(sql_enter_read(result, &found, &stalls), "5:5:");
+    assert_true(stalls);
     assert_int_equal(found, expected);
     PQclear(result);
 }
