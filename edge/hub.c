@@ -66,6 +66,7 @@ static void shard_init(struct hub *hub, uint32_t index, const struct hub_config 
     shard->index = index;
     shard->fresh_at = hub->now();
     list_init(&shard->ups);
+    list_init(&shard->merging);
     hub_flow_init(&shard->live);
     shard->by_number = rt_map_new();
     shard->groups = rt_map_new();

@@ -19,7 +19,7 @@
  * A client gets each change of a subscription once, in the order of commits; of a transaction's changes the last one is
  * marked (mark_last).
  *
- * Callbacks of a dialect must not call the hub; they send frames and close connections. One thread, no global
+ * Callbacks of a dialect must not call the hub, but for hub_sub_send(); they send frames and close connections. One thread, no global
  * state. Join, subscribe, unsubscribe: O(1); leave: O(subscriptions of the client); an event: O(members).
  */
 #ifndef PGTIDE_EDGE_HUB_H
@@ -135,8 +135,12 @@ struct hub_dialect {
     void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
     /* For those that asked for a snapshot, between on_accepted and the live changes. */
     void (*on_rows)(void *session, void *sub, const struct hub_page *page);
-    /* Whether the client has room for more rows. */
-    bool (*room)(void *session);
+    /* Bytes in the client's queue. A client with much there gets no more rows for now. */
+    size_t (*waiting)(void *session);
+    /* Only with hub_joining.transactions: a whole transaction has been delivered, with so many changes. And: more than the client's
+     * budget waits for some shard; close the client. */
+    void (*on_commit)(void *session, const struct wire_position *at, uint64_t changes);
+    void (*on_overflow)(void *session);
     /* No freshness marker for `age` (over freshness.threshold) from a shard that the client has subscriptions on: what it gets may be
      * old, and silence proves nothing. And: that is over. */
     void (*on_stale)(void *session, rt_usec age);
@@ -153,6 +157,7 @@ struct hub_joining {
     void *session;
     void *to;                  /* first argument of deliver */
     struct identity *identity; /* moved out: empty afterwards */
+    bool transactions;         /* whole ones, in the order of commits across all subscriptions */
 };
 struct hub_client *hub_join(struct hub *hub, const struct hub_joining *joining);
 /* Ends all subscriptions, without callbacks. NULL is fine. */
@@ -188,5 +193,8 @@ struct hub_want {
 enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *want,
                            struct hub_sub **out_sub);
 void hub_unsubscribe(struct hub_sub *sub);
+/* Delivers a frame of the dialect's behind all changes that the subscription has been given; also from on_gap and on_rows. Takes its
+ * own reference. */
+void hub_sub_send(struct hub_sub *sub, struct edge_frame *frame);
 
 #endif

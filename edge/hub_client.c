@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "edge/hub_parts.h"
+#include "edge/merge.h"
 #include "runtime/config.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
@@ -99,6 +100,9 @@ struct hub_client *hub_join(struct hub *hub, const struct hub_joining *joining)
     client->to = joining->to;
     client->identity = identity_get(hub, joining->identity);
     list_init(&client->subs);
+    if (joining->transactions) {
+        hub_merge_join(client);
+    }
     list_append(&client->identity->clients, &client->in_identity);
     return client;
 }
@@ -111,6 +115,7 @@ void hub_leave(struct hub_client *client)
     end_subs(client);
     list_remove(&client->in_identity);
     list_remove(&client->in_stale);
+    merge_free(client->merge);
     hub_identity_unref(client->hub, client->identity);
     free(client);
 }

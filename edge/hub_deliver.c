@@ -24,7 +24,11 @@ static void hand_to_member(const struct hub_audience *audience, const struct hub
     if (member->sub->rows != NULL) {
         hub_rows_note(member->sub->rows, &audience->sent);
     }
-    audience->ops->deliver(member->to, frame);
+    if (member->sub->source != NULL) {
+        hub_merge_push(member->sub, &audience->sent, frame);
+    } else {
+        audience->ops->deliver(member->to, frame);
+    }
 }
 
 static void hand_out(struct hub_audience *audience, struct edge_frame *frame)

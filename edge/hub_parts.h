@@ -7,6 +7,7 @@
  *   hub_up.c       upward subscriptions: announce, accept, refuse
  *   hub_resume.c   what an interruption makes of them: since, gone, gaps
  *   hub_rows.c     snapshots
+ *   hub_merge.c    clients that want whole transactions
  *   hub_group.c    groups and audiences
  *   hub_stream.c   records of a shard's stream
  *   hub_event.c    one change, as JSON
@@ -16,7 +17,8 @@
  * Who is in which list:
  *   a client       in its identity's `clients`
  *   a sub          in its client's `subs` (heirs are not), in its upward subscription's `subs`, in hub.waiting
- *                  until it is answered, and as a member of one audience while it is in force
+ *                  until it is answered, in its shard's `merging` if it is a source, and as a member of one audience
+ *                  while it is in force
  *   an upward sub  in its shard's `ups`, in hub.ups by (identity, channel) unless it is a solo, in shard.by_number
  *                  while announced
  *   an audience    in its flow's `held` while it holds a frame back
@@ -79,8 +81,10 @@ struct hub_client {
     struct list_node in_identity;
     struct list_node subs;
     struct list_node in_stale; /* hub.stale: it was told that something is stale */
+    struct merge *merge;       /* whole transactions only; NULL: as they come */
     size_t count;
     bool expired;
+    bool overflown; /* over its budget, and about to be closed */
 };
 
 enum hub_gone_why {
@@ -108,12 +112,14 @@ struct hub_sub {
     struct hub_sub
         *heir; /* the same subscription under the client's new identity, not accepted yet */
     struct hub_sub *heir_of;
-    struct hub_rows *rows; /* of a snapshot that is not over */
+    struct hub_rows *rows;       /* of a snapshot that is not over */
+    struct merge_source *source; /* in its client's merge; NULL: none */
     void *user;
     rt_usec began; /* to wait */
     struct list_node in_client;
     struct list_node in_up;
     struct list_node in_waiting;
+    struct list_node in_merging;
     size_t text_len;
     char text[];
 };
@@ -188,6 +194,7 @@ struct hub_shard {
     uint32_t index;
     struct uplink *uplink;
     struct list_node ups;
+    struct list_node merging; /* subs */
     struct rt_map *by_number; /* number -> struct hub_up */
     struct rt_map *groups;    /* number -> struct hub_group */
     bool in_session;
@@ -259,6 +266,8 @@ void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone);
 void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from);
 /* Makes `after` say up to where the client has everything, and that is so even if it leaves its audience now. */
 void hub_sub_settle(struct hub_sub *sub);
+/* Of one in force: up to where the client has been given everything. */
+struct wire_position hub_sub_reached(const struct hub_sub *sub);
 /* Out of force, for now; its position is kept. */
 void hub_sub_interrupt(struct hub_sub *sub);
 /* It cannot go on from where it was: it begins anew, and a gap is to be told. */
@@ -327,6 +336,16 @@ struct hub_change {
 };
 /* Fills change->event for a column set and an operation; again only when they differ from the last. */
 enum wire_err hub_event_make(struct hub_change *change, const struct row_def *def, enum hub_op op);
+
+/* hub_merge.c */
+void hub_merge_join(struct hub_client *client);
+/* The sub becomes a source from where it is on, if its client has a merge and it has a position; and is none any more. */
+void hub_merge_begin(struct hub_sub *sub);
+void hub_merge_end(struct hub_sub *sub);
+void hub_merge_push(struct hub_sub *sub, const struct wire_position *at, struct edge_frame *frame);
+/* Behind each frame of a shard. */
+void hub_merge_advance(struct hub_shard *shard);
+size_t hub_client_waiting(const struct hub_client *client); /* bytes */
 
 /* hub_rows.c */
 struct hub_rows *hub_rows_new(struct hub_sub *sub, const struct hub_want *want);

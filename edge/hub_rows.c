@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "edge/hub_parts.h"
+#include "runtime/config.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 
@@ -128,7 +129,8 @@ static enum wire_err write_rows(struct hub *hub, const struct row_def *def, stru
 
 static bool has_room(const struct hub_client *client)
 {
-    return client->ops->room(client->session);
+    return hub_client_waiting(client) <
+           (size_t)client->hub->process->config->realtime_client_budget / 4;
 }
 
 static void give_credit(struct hub_rows *rows)

@@ -309,6 +309,7 @@ void hub_shard_frame(struct hub_shard *shard, struct rt_span frame)
     if (err != WIRE_OK && err != WIRE_ERR_END) {
         fault(shard, "-", wire_err_text(err));
     }
+    hub_merge_advance(shard);
     count_oddities(shard->hub);
     hub_shard_flush(shard);
 }

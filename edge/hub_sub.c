@@ -66,6 +66,7 @@ void hub_sub_free(struct hub_sub *sub)
         heir_free(sub->heir);
     }
     unlink_sub(sub);
+    hub_merge_end(sub);
     list_remove(&sub->in_client);
     client->count--;
     client->hub->sub_count--;
@@ -87,7 +88,7 @@ static struct wire_position before(struct wire_position position)
 }
 
 /* Of one in force: what its flow has handed on, less what is held back, but never less than what it had before. */
-static struct wire_position reached(const struct hub_sub *sub)
+struct wire_position hub_sub_reached(const struct hub_sub *sub)
 {
     const struct hub_audience *audience = sub->audience;
     struct wire_position position = hub_up_position(sub->up);
@@ -107,7 +108,7 @@ static struct wire_position reached(const struct hub_sub *sub)
 static void keep_position(struct hub_sub *sub)
 {
     if (sub->rows == NULL) {
-        sub->after = reached(sub);
+        sub->after = hub_sub_reached(sub);
         sub->has_after = true;
     }
 }
@@ -151,6 +152,9 @@ static void enter(struct hub_sub *sub)
         hub_sub_settle(sub);
         hub_audience_leave(sub);
         hub_audience_enter(group, sub);
+    }
+    if (sub->rows == NULL) {
+        hub_merge_begin(sub);
     }
 }
 
@@ -202,6 +206,7 @@ static void go_on(struct hub_sub *sub, const struct wire_position *from)
         struct wire_position position = hub_up_position(sub->up);
         hub_sub_tell_gap(sub, &position);
         sub->after = position;
+        hub_merge_end(sub); /* the position may be an earlier one */
         sub->gone = HUB_NOT_GONE;
     }
     update_rows(sub);
@@ -361,6 +366,7 @@ enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *wan
     list_append(&client->subs, &sub->in_client);
     *out_sub = sub;
     hub_up_attach(up, sub);
+    hub_merge_begin(sub);
     wait_for_answer(sub);
     hub_shard_flush(up->shard);
     return HUB_OK;

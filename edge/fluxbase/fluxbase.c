@@ -158,13 +158,15 @@ static void *on_open(void *dialect, struct edge_conn *conn, enum token_err token
                               EDGE_CLOSE_POLICY, fluxbase_bad_token);
         return session;
     }
-    session->client = hub_join(fluxbase->hub, &(struct hub_joining){
-                                                  .ops = &fluxbase_hub_side,
-                                                  .dialect = fluxbase,
-                                                  .session = session,
-                                                  .to = conn,
-                                                  .identity = identity,
-                                              });
+    session->client =
+        hub_join(fluxbase->hub, &(struct hub_joining){
+                                    .ops = &fluxbase_hub_side,
+                                    .dialect = fluxbase,
+                                    .session = session,
+                                    .to = conn,
+                                    .identity = identity,
+                                    .transactions = edge_conn_wants_transactions(conn),
+                                });
     return session;
 }
 

@@ -200,6 +200,12 @@ void fluxbase_out_rows(struct rt_buf *out, const struct fluxbase_names *names,
     rt_buf_puts(out, "}}");
 }
 
+void fluxbase_out_commit(struct rt_buf *out, const struct wire_position *at, uint64_t changes)
+{
+    put_position(out, "{\"type\":\"commit\",\"payload\":{", "id", at);
+    rt_buf_printf(out, ",\"changes\":%" PRIu64 "}}", changes);
+}
+
 void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event)
 {
     char time[RT_TIME_TEXT_SIZE];

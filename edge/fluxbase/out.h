@@ -41,6 +41,7 @@ void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
                       const struct hub_gap *gap);
 void fluxbase_out_rows(struct rt_buf *out, const struct fluxbase_names *names,
                        const struct hub_page *page);
+void fluxbase_out_commit(struct rt_buf *out, const struct wire_position *at, uint64_t changes);
 /* The payload object of a change: the same for every channel and form. Its last member says that it is not the last. */
 void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event);
 /* The frame around it. */

@@ -18,6 +18,15 @@ static void send_failure(struct fluxbase_session *session, const char *what, str
     fluxbase_send_error(session, WIRE_CODE_SUBSCRIPTION_FAILED, fluxbase_span(text), channel);
 }
 
+/* The scratch buffer, behind the changes of this subscription. */
+static void send_in_order(struct fluxbase_subscription *sub)
+{
+    struct edge_frame *frame = fluxbase_frame(sub->session->fluxbase);
+
+    hub_sub_send(sub->handle, frame);
+    edge_frame_unref(frame);
+}
+
 /* --- subscriptions ----------------------------------------------------------------------------------------- */
 
 static struct rt_span keep(struct fluxbase_subscription *sub, size_t *used, struct rt_span text)
@@ -153,10 +162,10 @@ void fluxbase_unsubscribe(struct fluxbase_session *session, const struct fluxbas
             LIST_ELEMENT(at, struct fluxbase_subscription, in_session);
         if (meant(sub, message)) {
             any = true;
-            hub_unsubscribe(sub->handle);
             fluxbase_out_unsubscribed(&session->fluxbase->out, &sub->names);
+            send_in_order(sub);
+            hub_unsubscribe(sub->handle);
             fluxbase_subscription_free(sub);
-            fluxbase_send_out(session);
         }
     }
     if (!any && message->subscription_id.data != NULL) {
@@ -199,24 +208,41 @@ static void hub_on_gap(void *session, void *user, const struct hub_gap *gap)
 {
     struct fluxbase_subscription *sub = user;
 
+    (void)session;
     fluxbase_out_gap(&sub->session->fluxbase->out, &sub->names, gap);
-    fluxbase_send_out(session);
+    send_in_order(sub);
 }
 
 static void hub_on_rows(void *session, void *user, const struct hub_page *page)
 {
     struct fluxbase_subscription *sub = user;
 
+    (void)session;
     fluxbase_out_rows(&sub->session->fluxbase->out, &sub->names, page);
+    send_in_order(sub);
+}
+
+static size_t hub_waiting(void *user)
+{
+    const struct fluxbase_session *session = user;
+
+    return edge_conn_waiting_bytes(session->conn);
+}
+
+static void hub_on_commit(void *user, const struct wire_position *at, uint64_t changes)
+{
+    struct fluxbase_session *session = user;
+
+    fluxbase_out_commit(&session->fluxbase->out, at, changes);
     fluxbase_send_out(session);
 }
 
-static bool hub_room(void *user)
+static void hub_on_overflow(void *user)
 {
-    const struct fluxbase_session *session = user;
-    size_t budget = (size_t)session->fluxbase->config->realtime_client_budget;
+    struct fluxbase_session *session = user;
 
-    return edge_conn_waiting_bytes(session->conn) < budget / 4;
+    session->closing = true;
+    edge_conn_close(session->conn, EDGE_CLOSE_SLOW, "a shard is behind, and too much waits for it");
 }
 
 static void hub_on_stale(void *user, rt_usec age)
@@ -286,7 +312,9 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_gone = hub_on_gone,
     .on_gap = hub_on_gap,
     .on_rows = hub_on_rows,
-    .room = hub_room,
+    .waiting = hub_waiting,
+    .on_commit = hub_on_commit,
+    .on_overflow = hub_on_overflow,
     .on_stale = hub_on_stale,
     .on_fresh = hub_on_fresh,
     .on_expired = hub_on_expired,

@@ -2,7 +2,7 @@
  *
  * Input: frames, each behind two bytes of length; a length of 0xffff ends a second, 0xfffe is a new session. Before
  * them two clients subscribe, and group 5 is described and accepted for them; the third goes on from a position, and group 6
- * is its replay; the fourth reads a snapshot as group 7. Whatever comes: every frame a client gets is JSON, compact but for the mark of a transaction's last
+ * is its replay, and wants whole transactions; the fourth reads a snapshot as group 7. Whatever comes: every frame a client gets is JSON, compact but for the mark of a transaction's last
  * change, and everything is free in the end.
  */
 #include <stdlib.h>
@@ -19,11 +19,15 @@ struct client {
     void *session;
 };
 
-static void join(struct fluxbase *fluxbase, struct client *client, const char *text)
+static void join(struct fluxbase *fluxbase, struct client *client, bool transactions,
+                 const char *text)
 {
     struct identity identity = fake_identity("anon");
 
     client->conn = fake_conn_new();
+    if (transactions) {
+        fake_conn_want_transactions(client->conn);
+    }
     client->session = fluxbase_dialect.on_open(fluxbase, client->conn, TOKEN_OK, &identity);
     fluxbase_dialect.on_text(client->session, client->conn,
                              (struct rt_span){ (const uint8_t *)text, strlen(text) });
@@ -96,14 +100,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct wire_writer out = { 0 };
 
     fake_session(0, true);
-    join(fluxbase, &clients[0], "{\"type\":\"subscribe\",\"channel\":\"table:public.t\"}");
-    join(fluxbase, &clients[1],
+    join(fluxbase, &clients[0], false, "{\"type\":\"subscribe\",\"channel\":\"table:public.t\"}");
+    join(fluxbase, &clients[1], false,
          "{\"type\":\"subscribe\",\"channel\":\"r\",\"config\":{\"table\":\"t\",\"event\":"
          "\"INSERT\"}}");
-    join(fluxbase, &clients[2],
+    join(fluxbase, &clients[2], true,
          "{\"type\":\"subscribe\",\"channel\":\"r\",\"config\":{\"table\":\"t\",\"since\":"
          "\"1-0000000000000001-0\"}}");
-    join(fluxbase, &clients[3],
+    join(fluxbase, &clients[3], false,
          "{\"type\":\"subscribe\",\"table\":\"t\",\"snapshot\":true,\"page_size\":10}");
     prepare(&out);
     play(hub, &out, data, len);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-void open_client(struct fixture *f, struct client *client, const char *token)
+static void open_conn(struct fixture *f, struct client *client, const char *token)
 {
     struct identity identity = { 0 };
     bool bad = strcmp(token, "bad") == 0;
@@ -17,9 +17,21 @@ void open_client(struct fixture *f, struct client *client, const char *token)
     if (!bad) {
         identity = fake_identity(token);
     }
-    client->conn = fake_conn_new();
     client->session = fluxbase_dialect.on_open(f->fluxbase, client->conn,
                                                bad ? TOKEN_SIGNATURE : TOKEN_OK, &identity);
+}
+
+void open_client(struct fixture *f, struct client *client, const char *token)
+{
+    client->conn = fake_conn_new();
+    open_conn(f, client, token);
+}
+
+void open_client_for_transactions(struct fixture *f, struct client *client, const char *token)
+{
+    client->conn = fake_conn_new();
+    fake_conn_want_transactions(client->conn);
+    open_conn(f, client, token);
 }
 
 void close_client(struct client *client)

@@ -32,6 +32,7 @@ int set_up_limited(void **state);
 int tear_down(void **state);
 
 void open_client(struct fixture *f, struct client *client, const char *token); /* "bad" is one */
+void open_client_for_transactions(struct fixture *f, struct client *client, const char *token);
 void close_client(struct client *client);
 /* Sends a text and returns what came back. */
 const char *say(struct client *client, const char *text);

@@ -221,6 +221,23 @@ static void test_snapshot_frames(void **state)
     fake_conn_fill(f->ann.conn, 0);
 }
 
+static void test_commit_follows_a_whole_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct client cid = { 0 };
+
+    open_client_for_transactions(f, &cid, "authenticated|{\"sub\":\"ann\"}");
+    in_force(f, &cid);
+    change(f, WIRE_INSERT, false);
+    const char *frames = fake_sent(cid.conn);
+    assert_non_null(strstr(frames, "\"last\":true }}\n{\"type\":\"commit\",\"payload\":{"
+                                   "\"id\":\"7f3a-00000000016b3748-ffffffff\",\"changes\":1}}\n"));
+    assert_non_null(
+        strstr(say(&cid, "{\"type\":\"unsubscribe\",\"channel\":\"table:public.users\"}"),
+               "unsubscribed"));
+    close_client(&cid);
+}
+
 static void test_since_that_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -351,6 +368,7 @@ int main(void)
         T(gap_frame),
         T(since_is_passed_on_and_acknowledged),
         T(snapshot_frames),
+        T(commit_follows_a_whole_transaction),
         T(since_that_is_gone),
         T(change_that_is_not_the_last_of_its_transaction),
         T(unsubscribe_by_channel_and_by_id),

@@ -32,10 +32,10 @@ struct edge_conn {
     struct rt_buf shown;
     struct edge_frame *last;
     size_t waiting;
+    bool transactions;
     unsigned code;
     rt_usec delay;
     char reason[128];
-    bool transactions;
 };
 
 struct world {

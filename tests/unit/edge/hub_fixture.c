@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,9 +122,20 @@ static void on_rows(void *session, void *sub, const struct hub_page *page)
                   (const char *)page->too_large.data);
 }
 
-static bool room(void *session)
+static size_t waiting(void *session)
 {
-    return !((struct person *)session)->full;
+    return ((struct person *)session)->waiting;
+}
+
+static void on_commit(void *session, const struct wire_position *at, uint64_t changes)
+{
+    rt_buf_printf(&((struct person *)session)->heard, "commit %d/%d %d\n", (int)at->lsn,
+                  (int)at->index, (int)changes);
+}
+
+static void on_overflow(void *session)
+{
+    rt_buf_puts(&((struct person *)session)->heard, "overflow\n");
 }
 
 static void on_stale(void *session, rt_usec age)
@@ -146,7 +158,9 @@ static const struct hub_dialect dialect = {
     .on_gone = on_gone,
     .on_gap = on_gap,
     .on_rows = on_rows,
-    .room = room,
+    .waiting = waiting,
+    .on_commit = on_commit,
+    .on_overflow = on_overflow,
     .on_stale = on_stale,
     .on_fresh = on_fresh,
     .on_expired = on_expired,
@@ -198,7 +212,7 @@ int tear_down(void **state)
     return 0;
 }
 
-struct person *join(struct fixture *f, unsigned at, const char *token)
+static struct person *join_as(struct fixture *f, unsigned at, const char *token, bool transactions)
 {
     struct person *person = &f->people[at];
     struct identity identity = fake_identity(token);
@@ -209,9 +223,20 @@ struct person *join(struct fixture *f, unsigned at, const char *token)
                                           .session = person,
                                           .to = person,
                                           .identity = &identity,
+                                          .transactions = transactions,
                                       });
     assert_null(identity.claims);
     return person;
+}
+
+struct person *join(struct fixture *f, unsigned at, const char *token)
+{
+    return join_as(f, at, token, false);
+}
+
+struct person *join_for_transactions(struct fixture *f, unsigned at, const char *token)
+{
+    return join_as(f, at, token, true);
 }
 
 void leave(struct person *person)
@@ -293,6 +318,25 @@ const char *heard(struct person *person)
 unsigned shard(void)
 {
     return rt_shard_of("table:public.t", 14, 2);
+}
+
+const char *of_the_other_shard(void)
+{
+    static char channel[32];
+
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(channel, sizeof channel, "table:public.u%d", i);
+        if (rt_shard_of(channel, strlen(channel), 2) != shard()) {
+            return channel;
+        }
+    }
+    fail();
+    return NULL;
+}
+
+uint64_t number_in(const char *told)
+{
+    return strtoull(strstr(told, "subscribe ") + 10, NULL, 10);
 }
 
 uint64_t announced(const char **out_told)

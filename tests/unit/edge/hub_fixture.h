@@ -4,6 +4,7 @@
  *   accepted NAME EPOCH/LSN/INDEX [undefined]     refused NAME CODE TEXT
  *   resumed NAME EPOCH/LSN/INDEX [undefined]      gone NAME REASON TEXT since POSITION of OLDEST to NEWEST
  *   gap NAME EPOCH/LSN to EPOCH/LSN               expired, stale SECONDS, fresh
+ *   commit LSN/INDEX CHANGES                      overflow
  *   rows NAME PAGE [last] JSON 'TOKEN' [columns that are too large]
  *   FORM TEXT OPERATION TABLE [new JSON] [old JSON], then "." for the last of its transaction, else "+"
  */
@@ -24,7 +25,7 @@ struct person {
     struct hub_sub *subs[4];
     struct rt_buf heard;
     struct rt_buf shown;
-    bool full;                     /* has no room for rows */
+    size_t waiting;                /* bytes in its queue */
     const struct edge_frame *last; /* for asking whether it is shared; not owned */
 };
 
@@ -49,6 +50,7 @@ int set_up_fresh(void **state); /* freshness.threshold is 10 s */
 int tear_down(void **state);
 
 struct person *join(struct fixture *f, unsigned at, const char *token);
+struct person *join_for_transactions(struct fixture *f, unsigned at, const char *token);
 void leave(struct person *person);
 void set_identity(struct person *person, const char *token);
 /* To table:public.t, which the client calls `text`. */
@@ -64,6 +66,8 @@ const char *heard(struct person *person); /* since the last call */
 
 /* The shard of table:public.t. */
 unsigned shard(void);
+const char *of_the_other_shard(void); /* a channel */
+uint64_t number_in(const char *told); /* of the first subscribe */
 /* What it was told since the last call, and the number of the last subscribe in it; 0: none. */
 uint64_t announced(const char **out_told);
 void send_frame(struct fixture *f); /* what has been written to f->out, as one frame of the shard */

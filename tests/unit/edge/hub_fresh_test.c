@@ -9,7 +9,6 @@
 
 #include "hub_fixture.h"
 #include "runtime/health.h"
-#include "runtime/shard.h"
 
 /* --- progress ---------------------------------------------------------------------------------------------------- */
 
@@ -82,26 +81,6 @@ static void test_no_progress_while_interrupted_or_catching_up(void **state)
     assert_string_equal(progress(ann), "none");
     accept_sub(f, number, 6, 40);
     assert_string_equal(progress(ann), "40/-1");
-}
-
-/* The first table:public.uN of the other shard. */
-static const char *of_the_other_shard(void)
-{
-    static char channel[32];
-
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(channel, sizeof channel, "table:public.u%d", i);
-        if (rt_shard_of(channel, strlen(channel), 2) != shard()) {
-            return channel;
-        }
-    }
-    fail();
-    return NULL;
-}
-
-static uint64_t number_in(const char *told)
-{
-    return strtoull(strstr(told, "subscribe ") + 10, NULL, 10);
 }
 
 static void test_slowest_shard_counts(void **state)

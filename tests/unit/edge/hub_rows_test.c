@@ -90,13 +90,13 @@ static void test_credit_is_given_back_when_there_is_room(void **state)
     (void)snprintf(expected, sizeof expected, "more %d 1\n", (int)number);
     (void)announced(&told);
     assert_string_equal(told, expected);
-    ann->full = true;
+    ann->waiting = 4 * 1024 * 1024;
     rows(f, 9, "2", "t2", false);
     rows(f, 9, "3", "t3", false);
     hub_tick(f->hub);
     (void)announced(&told);
     assert_string_equal(told, "");
-    ann->full = false;
+    ann->waiting = 0;
     hub_tick(f->hub);
     (void)snprintf(expected, sizeof expected, "more %d 2\n", (int)number);
     (void)announced(&told);
@@ -113,7 +113,7 @@ static void test_unsubscribe_while_waiting_for_room(void **state)
     const char *told = NULL;
 
     reading(f, ann, "");
-    ann->full = true;
+    ann->waiting = 4 * 1024 * 1024;
     rows(f, 9, "1", "t1", false);
     hub_unsubscribe(ann->subs[0]);
     (void)announced(&told);
