@@ -125,7 +125,8 @@ static void update_condition(struct hub *hub, rt_usec threshold)
         }
     }
     if (threshold == 0) {
-        rt_condition_set(hub->fresh, true, "not watched (freshness.threshold is 0)");
+        rt_condition_set(hub->fresh, true,
+                         "not watched (freshness.interval or freshness.threshold is 0)");
     } else if (oldest->stale) {
         rt_condition_set(hub->fresh, false,
                          "shard %" PRIu32 ": no freshness marker for %" PRId64
@@ -139,7 +140,8 @@ static void update_condition(struct hub *hub, rt_usec threshold)
 
 void hub_fresh_tick(struct hub *hub)
 {
-    rt_usec threshold = hub->process->config->freshness_threshold;
+    const struct rt_config *config = hub->process->config;
+    rt_usec threshold = config->freshness_interval > 0 ? config->freshness_threshold : 0;
 
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         update(&hub->shards[i], threshold);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/admission.h"
 #include "edge/fluxbase/parts.h"
 #include "runtime/config.h"
 
@@ -241,8 +242,14 @@ static void hub_on_overflow(void *user)
 {
     struct fluxbase_session *session = user;
 
+    char reason[ADMISSION_REASON_SIZE];
+
     session->closing = true;
-    edge_conn_close(session->conn, EDGE_CLOSE_SLOW, "a shard is behind, and too much waits for it");
+    admission_reason(
+        "a shard is behind, and too much waits for it",
+        admission_retry_ms(1, session->fluxbase->config->realtime_connect_rate, rt_random64()),
+        reason);
+    edge_conn_close(session->conn, EDGE_CLOSE_SLOW, reason);
 }
 
 static void hub_on_stale(void *user, rt_usec age)
