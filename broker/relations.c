@@ -134,6 +134,16 @@ void relations_clear(struct relations *relations)
     relations->last = NULL;
 }
 
+void relations_doubt(struct relations *relations)
+{
+    struct rt_map_iter iter = rt_map_begin(relations->by_oid);
+    struct relation *relation = NULL;
+
+    while ((relation = rt_map_next(&iter)) != NULL) {
+        relation->doubtful = true;
+    }
+}
+
 enum wire_err relations_put(struct relations *relations, struct wire_span record,
                             struct relation **out)
 {

@@ -11,6 +11,7 @@
 #ifndef PGTIDE_BROKER_RELATIONS_H
 #define PGTIDE_BROKER_RELATIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@
 
 struct relation {
     uint64_t refs;
+    bool doubtful; /* its table may have been altered since */
     uint32_t rel;
     uint32_t oid;
     uint64_t serial; /* unique for the life of this process, never 0 */
@@ -47,6 +49,9 @@ enum wire_err relations_put(struct relations *relations, struct wire_span record
 struct relation *relations_find(struct relations *relations, uint32_t rel);
 /* The newest generation of the table with this oid, or NULL. */
 struct relation *relations_of_table(struct relations *relations, uint32_t oid);
+
+/* Tables were altered: what is known of all of them may be out of date, until it comes again. */
+void relations_doubt(struct relations *relations);
 
 struct relation *relation_ref(struct relation *relation);
 void relation_unref(struct relation *relation); /* NULL is fine */

@@ -103,7 +103,8 @@ static enum step on_answer(struct upstream *up, const uint8_t *start, struct wir
     if ((up->waits & UPSTREAM_WAIT_RELATION) != 0 && head.rel == up->needed) {
         return upstream_relation(up, start, in, true);
     }
-    if (relations_of_table(up->config.relations, head.oid) == NULL) {
+    const struct relation *known = relations_of_table(up->config.relations, head.oid);
+    if (known == NULL || known->doubtful) {
         return upstream_relation(up, start, in, false);
     }
     *in = look;

@@ -244,6 +244,7 @@ static enum step on_message(struct upstream *up, struct wire_reader *in)
         return STEP_NEXT;
     }
     if (has_prefix(&message, UPSTREAM_DDL_PREFIX)) {
+        relations_doubt(up->config.relations);
         fence(up, NULL);
     }
     if (message.transactional) {

@@ -378,6 +378,18 @@ enum relcache_result relcache_use(struct relcache *cache, uint32_t oid, uint32_t
     return RELCACHE_OK;
 }
 
+const struct relation *relcache_current(const struct relcache *cache, uint32_t oid)
+{
+    const struct entry *entry = rt_map_get_u64(cache->entries, oid);
+
+    return entry == NULL || entry->stale ? NULL : entry->current;
+}
+
+uint32_t relcache_number(struct relcache *cache)
+{
+    return cache->next_rel++;
+}
+
 void relcache_doubt(struct relcache *cache)
 {
     struct rt_map_iter iter = rt_map_begin(cache->entries);

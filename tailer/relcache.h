@@ -75,6 +75,11 @@ void relcache_restart(struct relcache *cache);
 /* NULL: never made, or purged. */
 const struct relation *relcache_find(const struct relcache *cache, uint32_t rel);
 
+/* The generation in force for table `oid`, if there is one that is not in doubt; else NULL. */
+const struct relation *relcache_current(const struct relcache *cache, uint32_t oid);
+/* A number for a definition that is not of the stream (tailer/describe.h). */
+uint32_t relcache_number(struct relcache *cache);
+
 struct relcache_fence {
     uint64_t next_seq;  /* of the shard's next frame */
     uint64_t first_seq; /* of the oldest one that is kept */

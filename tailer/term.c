@@ -8,6 +8,7 @@
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "tailer/catalog.h"
+#include "tailer/describe.h"
 #include "tailer/instruments.h"
 
 static void on_fresh(void *ctx, uint32_t shard)
@@ -40,27 +41,49 @@ static void answer_need(struct term *term, uint32_t shard, uint32_t rel)
                   (struct rt_span){ relation->record.data, relation->record.len });
 }
 
+/* No answer when there is none: the broker asks again, or does without. */
+static void answer_describe(struct term *term, uint32_t shard, uint32_t oid)
+{
+    struct wire_writer record = { 0 };
+
+    rt_counter_add(term->config.metrics->needs, 1);
+    if (describe_table(term->config.catalog, term->relcache,
+                       term->config.process->config->database_publication, oid, &record)) {
+        links_message(term->links, shard, (struct rt_span){ record.data, record.len });
+    }
+    wire_writer_fini(&record);
+}
+
+static enum wire_err on_request(struct term *term, uint32_t shard, enum wire_type type,
+                                struct wire_reader *in)
+{
+    struct wire_need need;
+    struct wire_describe describe;
+    enum wire_err err = WIRE_ERR_UNKNOWN;
+
+    if (type == WIRE_NEED && (err = wire_decode_need(in, &need)) == WIRE_OK) {
+        answer_need(term, shard, need.rel);
+    } else if (type == WIRE_DESCRIBE && (err = wire_decode_describe(in, &describe)) == WIRE_OK) {
+        answer_describe(term, shard, describe.oid);
+    }
+    return err;
+}
+
 static void on_shard_message(void *ctx, uint32_t shard, struct rt_span message)
 {
     struct term *term = ctx;
     struct wire_reader in;
     enum wire_type type = WIRE_NEED;
-    struct wire_need need;
 
     wire_reader_init(&in, message.data, message.len);
     enum wire_err err = wire_next_record(&in, &type);
-    while (err == WIRE_OK && type == WIRE_NEED) {
-        err = wire_decode_need(&in, &need);
-        if (err == WIRE_OK) {
-            answer_need(term, shard, need.rel);
-            err = wire_next_record(&in, &type);
-        }
+    while (err == WIRE_OK && (err = on_request(term, shard, type, &in)) == WIRE_OK) {
+        err = wire_next_record(&in, &type);
     }
     if (err != WIRE_ERR_END) {
         rt_counter_add(term->config.metrics->bad_messages, 1);
         rt_log_warn(term->config.process->log, "shard.bad_message", RT_U("shard", shard),
-                    RT_S("reason", err == WIRE_OK ? "a record that tailers do not take"
-                                                  : wire_err_text(err)));
+                    RT_S("reason", wire_err_text(err)));
     }
 }
 

@@ -176,3 +176,13 @@ void group_describe(struct route_group *group, const struct relation *relation)
         }
     }
 }
+
+void group_ask(struct route_group *group)
+{
+    const struct route_config *config = &group->table->route->config;
+
+    if (!group->table->asked) {
+        group->table->asked = true;
+        config->events->describe(config->ctx, group->access->oid);
+    }
+}

@@ -228,6 +228,9 @@ void group_announce(const struct route_group *group, struct route_edge *edge, ui
 /* The definition has come: GROUP for members that have had none. */
 void group_describe(struct route_group *group, const struct relation *relation);
 
+/* Asks for the definition, once for each table; what comes without having been asked for is as good. */
+void group_ask(struct route_group *group);
+
 /* subs.c */
 /* The resume, if any, becomes the subscription's. */
 void sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,

@@ -77,6 +77,9 @@ void route_relation(struct route *route, struct relation *relation)
     struct route_table *table = table_find(route, relation);
     struct route_snapshot *snapshot = route->describing;
 
+    if (table != NULL) {
+        table->asked = false;
+    }
     for (uint32_t i = 0; table != NULL && i < table->group_count; i++) {
         group_describe(table->groups[i], relation);
     }

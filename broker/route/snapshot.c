@@ -71,7 +71,7 @@ static void describe(struct sub *sub)
     sub->state = SUB_DESCRIBING;
     sub->resume->waiting = 0;
     list_add(&route->describing, sub->resume->snapshot);
-    route->config.events->describe(route->config.ctx, sub->audience->group->access->oid);
+    group_ask(sub->audience->group);
 }
 
 static void announce(struct route_snapshot *snapshot)
@@ -130,7 +130,7 @@ void snapshot_place(struct sub *sub)
     if (snapshot->relation != NULL) {
         /* Rows were read by other rights. With its token the client can go on under those of now. */
         sub_gone(sub, WIRE_GONE_SNAPSHOT, "the rights to the table changed during the snapshot");
-    } else if (relation == NULL) {
+    } else if (relation == NULL || relation->doubtful) {
         describe(sub);
     } else if (!begin(sub, relation)) {
         sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED, no_room);
@@ -179,8 +179,12 @@ void snapshots_end_all(struct route *route, const char *why)
 
 void snapshots_tick(struct route *route, rt_usec now)
 {
-    struct route_snapshot *snapshot = route->describing;
+    struct route_snapshot *snapshot = NULL;
 
+    for (snapshot = route->describing; snapshot != NULL; snapshot = snapshot->next) {
+        snapshot->resume->sub->audience->table->asked = false;
+    }
+    snapshot = route->describing;
     while (snapshot != NULL) {
         struct route_snapshot *next = snapshot->next;
         struct sub *sub = snapshot->resume->sub;
@@ -192,7 +196,7 @@ void snapshots_tick(struct route *route, rt_usec now)
             sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED,
                        "the definition of the table could not be had; try again later");
         } else {
-            route->config.events->describe(route->config.ctx, sub->audience->group->access->oid);
+            group_ask(sub->audience->group);
         }
         snapshot = next;
     }

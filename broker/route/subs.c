@@ -52,17 +52,6 @@ void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
     edge_cut(sub->edge);
 }
 
-/* Asks for it once for each table; what comes without having been asked for is as good. */
-static void ask_for_definition(struct route_group *group)
-{
-    const struct route_config *config = &group->table->route->config;
-
-    if (!group->table->asked) {
-        group->table->asked = true;
-        config->events->describe(config->ctx, group->access->oid);
-    }
-}
-
 void sub_arm(struct sub *sub)
 {
     struct route *route = sub->edge->route;
@@ -79,7 +68,7 @@ void sub_arm(struct sub *sub)
         member_announce(member, relation);
     }
     if (relation == NULL) {
-        ask_for_definition(group);
+        group_ask(group);
     }
     write_accept(sub, group->number, WIRE_ACCEPT_LIVE, &route->at);
 }
