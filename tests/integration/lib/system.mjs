@@ -1,14 +1,15 @@
 // One whole pgtide, started by deploy/up as a user would, in a directory of its own: private
 // PostgreSQL, tailer, shards, edges. Tests run several at once; everything is stopped by pid.
 import { execFile, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { freePort } from './ports.mjs'
+
+export { freePort }
 
 const run = promisify(execFile)
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
@@ -16,18 +17,6 @@ export const BUILD = process.env.PGTIDE_TEST_BUILD_DIR ?? join(ROOT, 'build/asan
 export const bin = name => join(BUILD, 'bin', name)
 
 pg.types.setTypeParser(20, text => text) // int8 stays text: no rounding in comparisons
-
-export async function freePort() {
-  for (;;) {
-    // Below the ephemeral range: no outgoing connection of a parallel test can take it meanwhile.
-    const port = randomInt(10240, 32000)
-    const free = await new Promise(done => {
-      const probe = createServer().once('error', () => done(false))
-      probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)))
-    })
-    if (free) return port
-  }
-}
 
 // Calls `probe` until it returns something truthy; fails with `what` and the last value.
 export async function until(what, probe, { deadline = 30_000, every = 20 } = {}) {
