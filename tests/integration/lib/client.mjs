@@ -2,9 +2,10 @@
 import WebSocket from 'ws'
 
 export class Client {
-  static open(system, { token, headers, path = '/realtime', query = '', options = {} } = {}) {
+  static open(system, { token, headers, path = '/realtime', query = '', transactions = false, options = {} } = {}) {
     const client = new Client()
-    const url = `${system.url}${path}${token === undefined ? query : `?token=${encodeURIComponent(token)}`}`
+    const asked = [token !== undefined && `token=${encodeURIComponent(token)}`, transactions && 'transactions=true'].filter(Boolean)
+    const url = `${system.url}${path}${asked.length === 0 ? query : `?${asked.join('&')}`}`
     client.frames = []
     client.waiters = new Set()
     client.closed = null
@@ -63,13 +64,21 @@ export class Client {
     return this.closed
   }
 
-  async subscribe(channel) {
-    this.send({ type: 'subscribe', channel })
-    return this.take(frame => (frame.type === 'ack' || frame.type === 'error') && frame.channel === channel, { what: `answer to subscribe ${channel}` })
+  // more: since, snapshot, page_size, snapshot_token, config.
+  async subscribe(channel, more = {}, options = {}) {
+    this.send({ type: 'subscribe', channel, ...more })
+    return this.take(frame => (frame.type === 'ack' || frame.type === 'error') && frame.channel === channel, { what: `answer to subscribe ${channel}`, ...options })
   }
 
   change(type, options) {
     return this.take(frame => frame.type === 'broadcast' && (!type || frame.payload.type === type), { what: `${type ?? 'any'} change`, ...options })
+  }
+
+  // The next `count` changes, as payloads.
+  async changes(count, options) {
+    const got = []
+    while (got.length < count) got.push((await this.change(undefined, options)).payload)
+    return got
   }
 
   // Everything the server sent before its answer to a ping: shows that something did NOT arrive, without waiting.
