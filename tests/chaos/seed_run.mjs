@@ -93,8 +93,10 @@ class SeedRun {
     this.writers = Array.from({ length: this.writerCount }, (_, number) => new Writer({ databaseUrl, number, seed: this.seed,
       tables: this.tableNames, pause: this.pause, big: number === 0 ? 5000 : 0, bigEvery: 12_000 }).run())
     this.truth.run()
+    const spared = word => this.without.some(each => word.startsWith(each))
+    this.victims = this.supervisor.names.filter(name => !spared(name))
     const schedule = makeSchedule(this.seed, { seconds: this.seconds, processes: this.supervisor.names, links: this.network.links,
-      clients: this.clients, beyondWindow: this.beyondWindow, postgres: this.postgres })
+      clients: this.clients, beyondWindow: this.beyondWindow, postgres: this.postgres }).filter(event => !spared(event.kind) && !spared(event.target))
     const started = Date.now()
     for (const event of schedule) {
       await this.waitUntil(started + event.at)
@@ -132,8 +134,8 @@ class SeedRun {
       case 'kill': return supervisor.end([target], 'SIGKILL', down)
       case 'term': return supervisor.end([target], 'SIGTERM', down)
       case 'stop': return supervisor.pause([target], ms)
-      case 'kill-all': return supervisor.end(supervisor.names, 'SIGKILL', down)
-      case 'stop-all': return supervisor.pause(supervisor.names, ms)
+      case 'kill-all': return supervisor.end(this.victims, 'SIGKILL', down)
+      case 'stop-all': return supervisor.pause(this.victims, ms)
       case 'postgres-kill':
       case 'postgres-immediate': return supervisor.postgres(kind, down)
       case 'disconnect-hard':
