@@ -208,17 +208,21 @@ test('200 clients come back at once, each from another position', async t => {
   const started = Date.now()
   let writing = true
   const writer = (async () => { for (let n = total + 1; writing; n++) await system.sql('insert into many values ($1)', [n]); })()
-  const clients = await Promise.all(Array.from({ length: 200 }, async (_, n) => {
-    const back = await subscribed('many', { since: n === 0 ? id : seen[2 * n - 1].id })
-    assert.equal(back.ack.payload.resumed, true)
-    return { ...back, from: 2 * n }
-  }))
-  await Promise.all(clients.map(async ({ client: each, from }) => {
-    assert.deepEqual((await each.changes(total - from, { deadline: 60_000 })).map(payload => payload.id), seen.slice(from).map(payload => payload.id))
-  }))
-  t.diagnostic(`200 clients, ${200 * (total + 2) / 2} changes: all caught up after ${Date.now() - started} ms`)
-  writing = false
-  await writer
+  let clients
+  try {
+    clients = await Promise.all(Array.from({ length: 200 }, async (_, n) => {
+      const back = await subscribed('many', { since: n === 0 ? id : seen[2 * n - 1].id })
+      assert.equal(back.ack.payload.resumed, true)
+      return { ...back, from: 2 * n }
+    }))
+    await Promise.all(clients.map(async ({ client: each, from }) => {
+      assert.deepEqual((await each.changes(total - from, { deadline: 60_000 })).map(payload => payload.id), seen.slice(from).map(payload => payload.id))
+    }))
+    t.diagnostic(`200 clients, ${200 * (total + 2) / 2} changes: all caught up after ${Date.now() - started} ms`)
+  } finally {
+    writing = false
+    await writer
+  }
   await system.sql('insert into many values (1000000)')
   const tails = await Promise.all(clients.map(async ({ client: each }) => {
     await each.take(frame => frame.payload?.record?.id === 1_000_000, { deadline: 60_000 })

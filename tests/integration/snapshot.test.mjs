@@ -76,19 +76,19 @@ test('under concurrent writes: every copy equals the table at the end', async t 
       written += 1
     }
   })
-  const copies = []
-  for (let n = 0; n < 12; n++) {
-    copies.push((async () => {
+  let all
+  try {
+    all = await Promise.all(Array.from({ length: 12 }, async (_, n) => {
+      await new Promise(wake => setTimeout(wake, 100 * n))
       const client = await open()
       const copy = new Copy()
       await copy.read(client, channel('busy'), { snapshot: true, page_size: [50, 100, 1000][n % 3] })
       return { client, copy }
-    })())
-    await new Promise(wake => setTimeout(wake, 100))
+    }))
+  } finally {
+    writing = false
+    await Promise.all(writers)
   }
-  const all = await Promise.all(copies)
-  writing = false
-  await Promise.all(writers)
   await system.sql('insert into busy values (9999999, 1)')
   const final = await selected('busy')
   for (const { client, copy } of all) {

@@ -24,8 +24,10 @@ export class Copy {
   }
 
   async page(client, channel, { deadline = 60_000 } = {}) {
+    const end = Date.now() + deadline
     for (;;) {
-      const frame = await client.take(each => each.channel === channel && ['snapshot', 'broadcast', 'postgres_changes', 'gap', 'error'].includes(each.type), { deadline, what: 'a page' })
+      const frame = await client.take(each => each.channel === channel && ['snapshot', 'broadcast', 'postgres_changes', 'gap', 'error'].includes(each.type),
+        { deadline: end - Date.now(), what: 'a page' })
       if (frame.type !== 'snapshot') { this.apply(frame); continue }
       this.take(frame.payload)
       return frame.payload
