@@ -55,7 +55,7 @@ async function transaction(client, options) {
     changes.push(frame.payload)
   }
 }
-let next = 1
+let next = 10_000_000
 const lasts = payloads => payloads.map(payload => payload.last)
 
 test('last: single changes, several rows, several tables, event filters', async () => {
@@ -90,7 +90,7 @@ test('last: single changes, several rows, several tables, event filters', async 
 })
 
 test('last: exactly one in a big transaction, at its end; a column set of its own is marked as well', async () => {
-  await system.sql(`create role thin nologin; revoke select on big from authenticated; grant select on big to authenticated; grant select (id) on big to anon`)
+  await system.sql('grant select (id) on big to anon')
   const clients = [await open(), await Client.open(system)]
   for (const client of clients) assert.equal((await client.subscribe('table:public.big')).type, 'ack')
   await system.sql(`insert into big select g, 'x' from generate_series(1, 20000) g`)
@@ -99,7 +99,6 @@ test('last: exactly one in a big transaction, at its end; a column set of its ow
     assert.deepEqual(changes.flatMap((change, at) => change.last ? [at] : []), [19_999])
     client.close()
   }
-  await system.sql('delete from big; drop role thin')
 })
 
 test('whole transactions over tables of both shards, each followed by its commit', async () => {
@@ -205,6 +204,7 @@ test('the price in latency', async t => {
   const [whole, plain] = [await all({ transactions: true }), await all()]
   const times = { single: [], transactions: [] }
   const db = new pg.Client({ connectionString: system.databaseUrl })
+  db.on('error', () => {})
   await db.connect()
   for (let n = 0; n < 200; n++) {
     const id = 600000 + n
@@ -227,6 +227,8 @@ test('the price in latency', async t => {
 
 // Each row once and in order, one `last`, at the end; whatever is killed in the middle.
 async function bigTransaction(t, rows, size, victims, { mayGap = false } = {}) {
+  await system.sql('truncate big')
+  await system.settled()
   const socket = new WebSocket(`${system.url}/realtime?token=${user(system)}`, { perMessageDeflate: false })
   await new Promise((done, fail) => socket.once('open', done).once('error', fail))
   let [received, expected, disorder, lasts, gaps, closed, acked] = [0, 1, 0, [], 0, null, false]
@@ -261,7 +263,6 @@ async function bigTransaction(t, rows, size, victims, { mayGap = false } = {}) {
   if (!mayGap || gaps === 0) assert.deepEqual({ received, disorder, lasts, gaps }, { received: rows, disorder: 0, lasts: [rows], gaps: 0 })
   else assert.equal(disorder, 0)
   socket.terminate()
-  await system.sql('truncate big')
   await system.allReady()
 }
 
