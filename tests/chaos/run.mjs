@@ -21,6 +21,7 @@ const HELP = `Usage: tests/chaos/run.mjs [OPTIONS]
   --no-standby        without a second tailer
   --no-postgres       PostgreSQL is left alone
   --no-snapshots      no client subscribes with a snapshot
+  --no-transactions   none asks for ?transactions=true
   --without WORD      no event whose kind or target begins with it (edge, disconnect, postgres, stall, …); may be repeated
   --build NAME|DIR    asan (default), release, or a build directory
   --set PATH=VALUE    one more option for every process; may be repeated
@@ -32,7 +33,7 @@ const HELP = `Usage: tests/chaos/run.mjs [OPTIONS]
 const { values: args } = parseArgs({ options: {
   short: { type: 'boolean' }, minutes: { type: 'string' }, seed: { type: 'string', multiple: true, default: [] }, seeds: { type: 'string' }, seconds: { type: 'string' },
   'beyond-window': { type: 'boolean' }, clients: { type: 'string' }, tables: { type: 'string' }, shards: { type: 'string' }, edges: { type: 'string' }, writers: { type: 'string' },
-  pause: { type: 'string' }, 'no-standby': { type: 'boolean' }, 'no-postgres': { type: 'boolean' }, 'no-snapshots': { type: 'boolean' }, without: { type: 'string', multiple: true, default: [] }, build: { type: 'string' },
+  pause: { type: 'string' }, 'no-standby': { type: 'boolean' }, 'no-postgres': { type: 'boolean' }, 'no-snapshots': { type: 'boolean' }, 'no-transactions': { type: 'boolean' }, without: { type: 'string', multiple: true, default: [] }, build: { type: 'string' },
   set: { type: 'string', multiple: true, default: [] }, patience: { type: 'string' }, markdown: { type: 'string' }, keep: { type: 'boolean' }, 'keep-failed': { type: 'boolean' },
   verbose: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } })
 if (args.help) { process.stdout.write(HELP); process.exit(0) }
@@ -48,7 +49,7 @@ const { MARKDOWN_HEAD, markdownRow, printSeed } = await import('./report.mjs')
 
 const number = (name, fallback) => args[name] === undefined ? fallback : Number(args[name])
 const base = { clients: number('clients', 24), tables: number('tables', 6), shards: number('shards', 3), edges: number('edges', 2), writerCount: number('writers', 4),
-  pause: number('pause', 150), standby: !args['no-standby'], postgres: !args['no-postgres'], snapshots: !args['no-snapshots'], set: args.set, without: args.without, patience: number('patience', 60_000),
+  pause: number('pause', 150), standby: !args['no-standby'], postgres: !args['no-postgres'], snapshots: !args['no-snapshots'], wholeTransactions: !args['no-transactions'], set: args.set, without: args.without, patience: number('patience', 60_000),
   keep: args.keep ?? false, keepFailed: args['keep-failed'] ?? false, verbose: args.verbose ?? false }
 
 // [{seed, seconds, beyondWindow}]

@@ -66,7 +66,7 @@ class SeedRun {
 
   plan(at) {
     const { random } = this
-    const mode = at % 6 === 4 ? 'transactions' : at % 6 === 5 && this.snapshots ? 'snapshot' : 'tables'
+    const mode = at % 6 === 4 && this.wholeTransactions ? 'transactions' : at % 6 === 5 && this.snapshots ? 'snapshot' : 'tables'
     const count = mode === 'snapshot' ? random.between(1, 2) : random.between(2, Math.min(5, this.tables))
     const event = () => mode === 'tables' && random.chance(0.2) ? random.pick(['INSERT', 'UPDATE', 'DELETE']) : '*'
     const subscriptions = random.shuffled(this.tableNames).slice(0, count).map(table => ({ table, event: event() }))
