@@ -1,8 +1,8 @@
 // Kills, stops and restarts the processes of a System. Each by the number it was started with.
-import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
-import { bin, until } from '../integration/lib/system.mjs'
+import { bin, childrenOf, until } from '../integration/lib/system.mjs'
 import { wait } from './writers.mjs'
 
 export class Supervisor {
@@ -123,14 +123,4 @@ function running(pid) {
   } catch {
     return false
   }
-}
-
-function childrenOf(pid) {
-  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(name => {
-    try {
-      return Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1).split(' ')[1]) === pid
-    } catch {
-      return false
-    }
-  }).map(Number)
 }

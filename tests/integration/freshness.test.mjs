@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Client } from './lib/client.mjs'
-import { System, until } from './lib/system.mjs'
+import { childrenOf, System, until } from './lib/system.mjs'
 import { user } from './lib/token.mjs'
 
 let system
@@ -14,13 +14,15 @@ before(async () => {
 after(() => system?.stop())
 
 const EDGES = ['edge-0', 'edge-1']
-// The age per shard: every sample of the one metric that is about it.
+// The age per shard.
 async function ages(edge) {
   const text = await (await fetch(`${system.admin(edge)}/metrics`)).text()
-  const found = [...text.matchAll(/^pgtide_edge_[a-z_]*fresh[a-z_]*(?:\{[^}]*\})? ([-+0-9.eE]+|NaN)$/gm)].map(each => Number(each[1]))
-  assert.ok(found.length > 0, `no metric of freshness:\n${text}`)
+  const found = [...text.matchAll(/^pgtide_edge_fresh_age_seconds\{[^}]*\} ([-+0-9.eE]+|NaN)$/gm)].map(each => Number(each[1]))
+  assert.equal(found.length, 2, `one age per shard:\n${text}`)
   return found
 }
+// With its children: a stopped postmaster alone stops nobody else.
+const signal = (name, what) => { for (const pid of [...childrenOf(system.pid(name)), system.pid(name)]) process.kill(pid, what) }
 const subscribed = async () => {
   const client = await Client.open(system, { token: user(system) })
   assert.equal((await client.subscribe('table:public.t')).type, 'ack')
@@ -45,7 +47,7 @@ for (const [what, name] of [['the tailer', 'tailer'], ['PostgreSQL', 'postgres']
   test(`${what} stands still: readiness, metric, clients; and all is well afterwards`, async () => {
     const client = await subscribed()
     const bystander = await Client.open(system, { token: user(system) })
-    await system.kill(name, 'SIGSTOP')
+    signal(name, 'SIGSTOP')
     let seconds
     try {
       const told = await client.take(stale)
@@ -57,7 +59,7 @@ for (const [what, name] of [['the tailer', 'tailer'], ['PostgreSQL', 'postgres']
       }
       assert.equal(client.closed, null)
     } finally {
-      await system.kill(name, 'SIGCONT')
+      signal(name, 'SIGCONT')
     }
     await client.take(fresh)
     await system.allReady()

@@ -34,6 +34,16 @@ export async function until(what, probe, { deadline = 30_000, every = 20 } = {})
   }
 }
 
+export function childrenOf(pid) {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(name => {
+    try {
+      return Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1).split(' ')[1]) === pid
+    } catch {
+      return false
+    }
+  }).map(Number)
+}
+
 export class System {
   static async start({ shards = 2, edges = 2, set = [], args = [], demo = false, keep = false } = {}) {
     const system = new System()
