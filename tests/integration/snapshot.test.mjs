@@ -293,6 +293,41 @@ test('a stalled synchronous standby during the snapshot: nothing lost, nothing t
   watcher.close()
 })
 
+// The snapshot shows a later commit and not an earlier one. What the client got first behind it is the earlier one: its `id`
+// serves as `since` from then on, says the protocol. The later one must not come again.
+test('since, right after a snapshot that shows commits out of their order', async () => {
+  await table('overtaken', 'id int primary key, v int', 'insert into overtaken select g, 0 from generate_series(1, 10) g')
+  const watcher = await open()
+  assert.equal((await watcher.subscribe(channel('overtaken'))).type, 'ack')
+  const setting = async value => { await system.sql(`alter system set synchronous_standby_names = '${value}'`); await system.sql('select pg_reload_conf()') }
+  let waiting
+  const copy = new Copy()
+  const first = await open()
+  try {
+    await setting('nobody')
+    await until('commits wait', async () => (await system.sql('show synchronous_standby_names'))[0].synchronous_standby_names === 'nobody')
+    waiting = system.sql('insert into overtaken values (11, 1)')
+    await watcher.changes(1)
+    await system.sql('begin; set local synchronous_commit = local; insert into overtaken values (12, 1); commit')
+    await watcher.changes(1)
+    await copy.read(first, channel('overtaken'), { snapshot: true })
+    assert.ok(copy.rows.has('12') && !copy.rows.has('11'), 'the later one is there, the earlier one is not')
+  } finally {
+    await setting('')
+    await waiting
+  }
+  await copy.until(first, 11)
+  first.close()
+  const second = await open()
+  const ack = await second.subscribe(channel('overtaken'), { since: copy.last.id })
+  assert.equal(ack.payload?.resumed, true, JSON.stringify(ack))
+  await system.sql('insert into overtaken values (13, 1)')
+  await copy.until(second, 13)
+  copy.equals(await selected('overtaken'))
+  second.close()
+  watcher.close()
+})
+
 test('a million rows for a slow client: memory is bounded, others notice nothing', async t => {
   const rows = 1_000_000
   await table('huge', 'id int primary key, v text')
