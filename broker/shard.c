@@ -129,6 +129,7 @@ static bool start(struct shard *shard)
     shard->relations = relations_new();
     shard->window = window_new((size_t)config->window_bytes, config->window_time);
     shard_make_route(shard);
+    shard_make_snapshots(shard);
     shard_make_upstream(shard);
     if (!make_edges(shard) || !shard_make_sub(shard)) {
         return false;
@@ -176,7 +177,8 @@ void shard_free(struct shard *shard)
         rt_sub_free(shard->sub);
     }
     edges_free(shard->edges);
-    route_free(shard->route); /* gives its watches back */
+    route_free(shard->route); /* gives its watches and snapshots back */
+    shard_snapshots_free(shard->snapshots);
     authority_free(shard->authority);
     upstream_free(shard->upstream);
     window_free(shard->window);

@@ -3,6 +3,7 @@
  *   shard.c         makes, drains and frees everything
  *   shard_tailer.c  the tailer's link, upstream, and what they wait for
  *   shard_route.c   what the route asks for, and what it sends
+ *   shard_snapshot  the rows of tables, for the route
  */
 #ifndef PGTIDE_BROKER_SHARD_IMPL_H
 #define PGTIDE_BROKER_SHARD_IMPL_H
@@ -13,6 +14,7 @@
 #include "broker/relations.h"
 #include "broker/route/route.h"
 #include "broker/shard.h"
+#include "broker/shard_snapshot.h"
 #include "broker/stats.h"
 #include "broker/upstream.h"
 #include "broker/window.h"
@@ -32,6 +34,7 @@ struct shard {
     struct window *window;
     struct authority *authority;
     struct route *route;
+    struct shard_snapshots *snapshots;
     struct upstream *upstream;
     struct edges *edges;
     struct rt_sub *sub;
@@ -60,6 +63,7 @@ void shard_go_on(struct shard *shard);
 /* shard_route.c */
 void shard_make_route(struct shard *shard);
 void shard_make_authority(struct shard *shard);
+void shard_make_snapshots(struct shard *shard);
 /* Lets the route work and sends what it has. */
 void shard_flush(struct shard *shard);
 void shard_set_window_metrics(struct shard *shard, rt_usec now);

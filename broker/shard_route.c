@@ -44,6 +44,32 @@ static void on_wake(void *ctx)
     rt_defer_schedule(shard->flush);
 }
 
+static void *on_snapshot(void *ctx, struct route_snapshot *handle,
+                         const struct route_snapshot_want *want)
+{
+    struct shard *shard = ctx;
+
+    return shard_snapshots_start(shard->snapshots, handle, want);
+}
+
+static void on_snapshot_more(void *ctx, void *job, uint32_t parts)
+{
+    (void)ctx;
+    shard_snapshots_more(job, parts);
+}
+
+static void on_snapshot_caught_up(void *ctx, void *job)
+{
+    (void)ctx;
+    shard_snapshots_caught_up(job);
+}
+
+static void on_snapshot_over(void *ctx, void *job)
+{
+    (void)ctx;
+    shard_snapshots_drop(job);
+}
+
 static void on_access(void *ctx, void *user, struct access *access)
 {
     struct shard *shard = ctx;
@@ -106,7 +132,12 @@ void shard_make_route(struct shard *shard)
                                                 .send = on_send,
                                                 .room = on_replay_room,
                                                 .wake = on_wake,
-                                                .describe = on_describe };
+                                                .describe = on_describe,
+                                                .snapshot = on_snapshot,
+                                                .snapshot_more = on_snapshot_more,
+                                                .snapshot_caught_up = on_snapshot_caught_up,
+                                                .snapshot_live = on_snapshot_over,
+                                                .snapshot_cancel = on_snapshot_over };
     const struct rt_config *config = shard->process->config;
     struct route_config route = {
         .shard = (uint32_t)config->broker_shard,
@@ -143,4 +174,21 @@ void shard_make_authority(struct shard *shard)
 
     (void)snprintf(name, sizeof(name), "pgtide-broker-%" PRId64, config->broker_shard);
     shard->authority = authority_new(&authority);
+}
+
+void shard_make_snapshots(struct shard *shard)
+{
+    struct shard_snapshots_config snapshots = {
+        .loop = shard->process->loop,
+        .log = shard->process->log,
+        .metrics = shard->process->metrics,
+        .config = shard->process->config,
+        .route = shard->route,
+        .window = shard->window,
+        .describe = on_describe,
+        .on_work = on_wake,
+        .ctx = shard,
+    };
+
+    shard->snapshots = shard_snapshots_new(&snapshots);
 }

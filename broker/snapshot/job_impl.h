@@ -19,6 +19,7 @@ enum { JOB_TRIES_MAX = 6, JOB_NAME_SIZE = 2 * WIRE_NAME_MAX + 2 };
 enum job_state {
     JOB_STARTING,
     JOB_WAITING,   /* for a connection */
+    JOB_NUDGING,   /* the log */
     JOB_BEGINNING, /* a transaction: the statements up to reading */
     JOB_ENTERING,
     JOB_DESCRIBING,

@@ -129,7 +129,7 @@ static void on_ready(void *ctx)
     struct job *job = ctx;
 
     rt_timer_stop(job->timer);
-    ask(job, JOB_BEGINNING, &(struct pgconn_query){ .sql = sql_begin });
+    ask(job, JOB_NUDGING, &(struct pgconn_query){ .sql = sql_nudge });
 }
 
 static void enter(struct job *job)
@@ -227,7 +227,9 @@ static void on_result(void *ctx, const PGresult *result)
     struct job *job = ctx;
     ExecStatusType status = PQresultStatus(result);
 
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+    if (job->state == JOB_NUDGING) {
+        ask(job, JOB_BEGINNING, &(struct pgconn_query){ .sql = sql_begin });
+    } else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
         statement_failed(job, result);
     } else if (job->state == JOB_BEGINNING) {
         enter(job);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char sql_nudge[] =
+    "SELECT pg_catalog.pg_logical_emit_message(false, 'pgtide.snapshot', '')"
+    " WHERE pg_catalog.pg_current_wal_insert_lsn() > pg_catalog.pg_current_wal_flush_lsn()";
 const char sql_begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /* The settings of the tailer's walsender (tailer/dsn.c). An insert position right behind a page's header is one that

@@ -57,6 +57,9 @@ void sql_table_init(struct sql_table *table, const struct relation *relation,
                     const struct access *access);
 void sql_table_fini(struct sql_table *table);
 
+/* Before it: what was written to the log and not flushed (nobody committed behind it) is, within wal_writer_delay. Else the
+ * stream might not get to the snapshot's position before somebody else writes. May fail; then it waits. */
+extern const char sql_nudge[];
 /* A snapshot's transaction: sql_begin, then sql_enter ($1 role, $2 claims, $3 statement timeout in milliseconds), whose
  * one row is what sql_enter_read takes. It is the first statement and so the one that the snapshot is taken for. */
 extern const char sql_begin[];

@@ -268,6 +268,8 @@ void fake_timer(void)
 void fake_ready(void)
 {
     fake.lease->events->on_ready(fake.lease->ctx);
+    fake_expect("ask SELECT pg_catalog.pg_logical_emit_mess\n");
+    fake_error(); /* it need not work */
 }
 
 void fake_lost(void)
