@@ -10,6 +10,14 @@
 
 enum { TICKS_PER_SECOND = 10 };
 
+/* What the edges have not acknowledged would be lost with this process. Bounded by drain_timeout. */
+static void stop_if_drained(struct shard *shard)
+{
+    if (shard->draining && edges_idle(shard->edges)) {
+        rt_loop_stop(shard->process->loop);
+    }
+}
+
 static void on_work(void *ctx)
 {
     struct shard *shard = ctx;
@@ -24,7 +32,10 @@ static void on_room(void *ctx)
     if (shard->sub != NULL && (shard->pause.reasons & PAUSE_BIT(PAUSE_EDGES)) != 0) {
         shard_update_pause(shard);
     }
-    rt_defer_schedule(shard->flush); /* replays may go on */
+    if (shard->flush != NULL) {
+        rt_defer_schedule(shard->flush); /* replays may go on */
+    }
+    stop_if_drained(shard);
 }
 
 static void on_flush(void *ctx)
@@ -54,9 +65,7 @@ static void on_tick(void *ctx)
     }
     shard_go_on(shard);
     shard_flush(shard);
-    if (shard->draining && edges_idle(shard->edges)) {
-        rt_loop_stop(shard->process->loop);
-    }
+    stop_if_drained(shard);
 }
 
 static bool make_edges(struct shard *shard)
@@ -165,6 +174,8 @@ void shard_drain(struct shard *shard)
 {
     shard->draining = true;
     rt_sub_pause(shard->sub);
+    shard_flush(shard);
+    stop_if_drained(shard);
 }
 
 void shard_free(struct shard *shard)

@@ -18,7 +18,8 @@ struct shard;
 
 /* NULL after logging why not. */
 struct shard *shard_new(struct rt_process *process);
-/* Reads no more, waits for the edges to take what they were sent, then stops the loop. */
+/* Reads no more, waits for the edges to acknowledge what they were sent, then stops the loop. What was not read, and what edges
+ * were in the middle of, the successor has again: from the tailer, and by the edges' `since`. */
 void shard_drain(struct shard *shard);
 void shard_free(struct shard *shard);
 

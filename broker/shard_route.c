@@ -101,6 +101,11 @@ static void on_database(void *ctx, bool up, const char *reason)
 
 void shard_flush(struct shard *shard)
 {
+    if (shard->draining) {
+        route_flush(
+            shard->route); /* what there is; who is in a replay goes on with the successor */
+        return;
+    }
     if (route_work(shard->route)) {
         rt_defer_schedule(shard->flush);
     }

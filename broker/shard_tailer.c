@@ -34,7 +34,7 @@ void shard_update_pause(struct shard *shard)
 
 void shard_go_on(struct shard *shard)
 {
-    if (shard->unfinished != 0 && upstream_waits(shard->upstream) == 0) {
+    if (!shard->draining && shard->unfinished != 0 && upstream_waits(shard->upstream) == 0) {
         bool done = upstream_continue(shard->upstream, rt_now());
         shard_flush(shard);
         if (done) {

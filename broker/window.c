@@ -118,6 +118,7 @@ static bool evict_one(struct window *window)
     log_pop(window, sizeof(*transaction));
     for (uint32_t i = 0; i < entries; i++) {
         struct window_entry *entry = log_front(window);
+        wire_check(entry != NULL);
         window_table_drop_first(&window->tables, entry->table);
         relation_unref(entry->relation);
         log_pop(window, entry_size(entry));
@@ -133,6 +134,7 @@ static void drop_entries(struct window *window, struct chunk *chunk, size_t at, 
             chunk = chunk->next;
             at = 0;
         }
+        wire_check(chunk != NULL);
         struct window_entry *entry = (void *)((uint8_t *)chunk->data + at);
         window_table_drop_last(&window->tables, entry->table);
         relation_unref(entry->relation);
@@ -154,6 +156,7 @@ static void drop_open(struct window *window)
     }
     bool same = last != NULL && last->used > window->open_used;
     struct chunk *first = same ? last : last == NULL ? window->head : last->next;
+    wire_check(first != NULL);
     size_t start = (size_t)((uint8_t *)open - (uint8_t *)first->data);
     drop_entries(window, first, start + sizeof(*open), open->entries);
     struct chunk *chunk = last == NULL ? window->head : last->next;

@@ -29,7 +29,7 @@ static const char columns_sql[] =
     " ON b.oid = l.prpubid AND b.pubname = $2) ON l.prrelid = c.oid"
     " WHERE c.oid = $1::oid AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     " AND (to_jsonb(l) ->> 'prattrs' IS NULL OR"
-    " a.attnum::text = ANY (string_to_array(to_jsonb(l) ->> 'prattrs', ' ')))"
+    " (to_jsonb(l) -> 'prattrs') @> to_jsonb(a.attnum))"
     " ORDER BY a.attnum";
 
 enum { SCHEMA, TABLE, IDENTITY, NAME, TYPE, TYPMOD, GENERATED, IS_PRIMARY, IS_IDENTITY };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker/upstream.h"
 #include "runtime/buf.h"
@@ -211,6 +212,15 @@ static uint64_t write_frame(struct bench *bench, struct wire_writer *out, uint32
     return changes;
 }
 
+/* Of this process: what else runs on the machine counts less than by the clock. */
+static rt_usec cpu_time(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (rt_usec)now.tv_sec * RT_SEC + now.tv_nsec / 1000;
+}
+
 static void run(uint32_t per_transaction, bool columns, rt_usec limit)
 {
     struct bench bench;
@@ -226,10 +236,11 @@ static void run(uint32_t per_transaction, bool columns, rt_usec limit)
     while (spent < limit) {
         uint64_t count =
             write_frame(&bench, &frame, per_transaction, (struct wire_tuple){ row.data, row.len });
-        rt_usec before = rt_now();
-        (void)upstream_frame(bench.up, (struct wire_span){ (char *)frame.data, frame.len }, before);
+        rt_usec before = cpu_time();
+        (void)upstream_frame(bench.up, (struct wire_span){ (char *)frame.data, frame.len },
+                             rt_now());
         route_flush(bench.route);
-        spent += rt_now() - before;
+        spent += cpu_time() - before;
         changes += count;
     }
     if (bench.stats.matched->value != changes || bench.stats.deliveries->value != EDGES * changes) {

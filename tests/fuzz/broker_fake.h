@@ -217,6 +217,43 @@ static inline void fake_fini(struct fake *fake)
     rt_metrics_free(fake->metrics);
 }
 
+/* One insert into public.t (oid 10: id) by a transaction that commits at `lsn` of epoch 1. */
+static inline void fake_insert(struct fake *fake, uint64_t lsn)
+{
+    struct wire_begin begin = { .epoch = 1, .commit_lsn = lsn, .xid = (uint32_t)lsn };
+    struct wire_end end = { .commit_lsn = lsn, .end_lsn = lsn + 8, .count = 1 };
+    struct wire_change change = { .rel = 1,
+                                  .op = WIRE_INSERT,
+                                  .new_row = { (const uint8_t *)"\x91\xa1x", 3 } };
+    struct wire_column column = { .name = { "id", 2 }, .type_oid = 25, .shape = { "\0", 1 } };
+    struct wire_relation head = { .rel = 1,
+                                  .oid = 10,
+                                  .schema = { "public", 6 },
+                                  .table = { "t", 1 },
+                                  .identity = 'd',
+                                  .column_count = 1 };
+    struct wire_writer out = { 0 };
+    struct relation *relation = relations_of_table(fake->relations, 10);
+
+    if (relation == NULL) {
+        wire_encode_relation(&out, &head, &column, NULL);
+        fake_check(relations_put(fake->relations,
+                                 (struct wire_span){ (const char *)out.data, out.len },
+                                 &relation) == WIRE_OK);
+        route_relation(fake->route, relation);
+        wire_writer_clear(&out);
+    }
+    wire_encode_change(&out, &change);
+    window_begin(fake->window, &begin);
+    route_begin(fake->route, &begin);
+    window_add(fake->window, relation, WINDOW_CHANGE, 0,
+               (struct wire_span){ (const char *)out.data, out.len });
+    route_change(fake->route, relation, &change);
+    window_end(fake->window, &end, RT_SEC);
+    route_end(fake->route, &end);
+    wire_writer_fini(&out);
+}
+
 /* Answers every watch; which way, `choice` says. */
 static inline void fake_answer(struct fake *fake, uint32_t oid, unsigned choice)
 {

@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_broker_stream.c - frames of a tailer, from the first byte to what edges are sent for them.
  *
- * Input: a byte that says what a role may see and whether fences wait, then frames, each behind its length (two
+ * Input: a byte that says what a role may see, whether fences wait and whether somebody comes back or wants rows, then frames, each behind its length (two
  * bytes). An edge watches public.t (oid 10) all the time. */
 #include "broker/upstream.h"
 #include "tests/fuzz/broker_fake.h"
@@ -50,11 +50,24 @@ static void subscribe(struct fake *fake, uint8_t mode)
 
     wire_encode_identify(
         &out, &(struct wire_identify){ .identity = 1, .role = { "anon", 4 }, .claims = { "", 0 } });
+    struct wire_subscribe more = { .sub = 2,
+                                   .identity = 1,
+                                   .channel = { channel, sizeof(channel) - 1 },
+                                   .filter = { "", 0 },
+                                   .token = { "", 0 },
+                                   .has_since = (mode & 4) != 0,
+                                   .since = { .epoch = 1, .lsn = mode >> 4, .index = UINT32_MAX },
+                                   .snapshot = (mode & 4) == 0,
+                                   .page_rows = 1 };
+
     wire_encode_subscribe(&out,
                           &(struct wire_subscribe){ .sub = 1,
                                                     .identity = 1,
                                                     .channel = { channel, sizeof(channel) - 1 },
                                                     .filter = { "", 0 } });
+    if ((mode & 8) != 0) {
+        wire_encode_subscribe(&out, &more);
+    }
     fake_check(route_edge_message(edge, (struct wire_span){ (char *)out.data, out.len }) == NULL);
     wire_writer_fini(&out);
     fake_answer(fake, 10, 1 + mode % 2u);
