@@ -15,6 +15,14 @@ struct chunk {
     uint64_t data[];
 };
 
+/* Entries of one relation, behind one another in one chunk: what leaves together. */
+struct run {
+    struct relation *relation; /* referenced */
+    struct window_table *table;
+    size_t bytes; /* of the entries, which follow */
+    size_t count;
+};
+
 /* Spoiled: a transaction at hand that does not count. */
 enum state { BETWEEN, OPEN, SPOILED };
 
@@ -34,28 +42,42 @@ struct window {
     struct window_transaction *open; /* NULL before its first entry */
     struct chunk *open_tail;         /* where the log ended before it */
     size_t open_used;
+    struct run *run;   /* the last of the open transaction, or NULL */
     uint32_t *evicted; /* ring of WINDOW_EVICTED_XIDS */
     uint64_t evicted_count;
 };
 
 /* --- the log ------------------------------------------------------------------------------------------ */
 
+static size_t aligned(size_t size)
+{
+    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+static bool log_fits(const struct window *window, size_t size)
+{
+    return window->tail != NULL && window->tail->cap - window->tail->used >= size;
+}
+
+/* Sizes are aligned ones. */
+static void log_reserve(struct window *window, size_t size)
+{
+    if (log_fits(window, size)) {
+        return;
+    }
+    size_t cap = size > window->chunk_bytes ? size : window->chunk_bytes;
+    struct chunk *chunk = rt_realloc(NULL, 1, sizeof(*chunk) + cap);
+    *chunk = (struct chunk){ .cap = cap };
+    *(window->tail == NULL ? &window->head : &window->tail->next) = chunk;
+    window->tail = chunk;
+    window->chunks_bytes += sizeof(*chunk) + cap;
+}
+
 static void *log_alloc(struct window *window, size_t size)
 {
-    struct chunk *tail = window->tail;
-    size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-
-    if (tail == NULL || tail->cap - tail->used < need) {
-        size_t cap = need > window->chunk_bytes ? need : window->chunk_bytes;
-        struct chunk *chunk = rt_realloc(NULL, 1, sizeof(*chunk) + cap);
-        *chunk = (struct chunk){ .cap = cap };
-        *(tail == NULL ? &window->head : &tail->next) = chunk;
-        window->tail = chunk;
-        window->chunks_bytes += sizeof(*chunk) + cap;
-        tail = chunk;
-    }
-    void *out = (uint8_t *)tail->data + tail->used;
-    tail->used += need;
+    log_reserve(window, size);
+    void *out = (uint8_t *)window->tail->data + window->tail->used;
+    window->tail->used += size;
     return out;
 }
 
@@ -77,7 +99,7 @@ static void log_pop(struct window *window, size_t size)
 {
     struct chunk *head = window->head;
 
-    head->read += (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    head->read += size;
     if (head->read < head->used) {
         return;
     }
@@ -98,11 +120,6 @@ static void remember_evicted(struct window *window, uint32_t xid)
     window->evicted[window->evicted_count++ % WINDOW_EVICTED_XIDS] = xid;
 }
 
-static size_t entry_size(const struct window_entry *entry)
-{
-    return sizeof(*entry) + entry->len;
-}
-
 /* The oldest transaction, if it is complete. */
 static bool evict_one(struct window *window)
 {
@@ -111,36 +128,36 @@ static bool evict_one(struct window *window)
     if (transaction == NULL || !transaction->complete) {
         return false;
     }
-    uint32_t entries = transaction->entries;
+    uint32_t runs = transaction->runs;
     window->floor.lsn = transaction->lsn;
     window->floor.index = UINT32_MAX;
     remember_evicted(window, transaction->xid);
     log_pop(window, sizeof(*transaction));
-    for (uint32_t i = 0; i < entries; i++) {
-        struct window_entry *entry = log_front(window);
-        wire_check(entry != NULL);
-        window_table_drop_first(&window->tables, entry->table);
-        relation_unref(entry->relation);
-        log_pop(window, entry_size(entry));
+    for (uint32_t i = 0; i < runs; i++) {
+        struct run *run = log_front(window);
+        wire_check(run != NULL);
+        window->entries -= run->count;
+        window_table_drop_first(&window->tables, run->table, run->count);
+        relation_unref(run->relation);
+        log_pop(window, sizeof(*run) + run->bytes);
     }
-    window->entries -= entries;
     return true;
 }
 
-static void drop_entries(struct window *window, struct chunk *chunk, size_t at, uint32_t entries)
+static void drop_runs(struct window *window, struct chunk *chunk, size_t at, uint32_t runs)
 {
-    for (uint32_t i = 0; i < entries; i++) {
+    for (uint32_t i = 0; i < runs; i++) {
         if (at == chunk->used) {
             chunk = chunk->next;
             at = 0;
         }
         wire_check(chunk != NULL);
-        struct window_entry *entry = (void *)((uint8_t *)chunk->data + at);
-        window_table_drop_last(&window->tables, entry->table);
-        relation_unref(entry->relation);
-        at += (entry_size(entry) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+        struct run *run = (void *)((uint8_t *)chunk->data + at);
+        window->entries -= run->count;
+        window_table_drop_last(&window->tables, run->table, run->count);
+        relation_unref(run->relation);
+        at += sizeof(*run) + run->bytes;
     }
-    window->entries -= entries;
 }
 
 /* The open transaction's entries go, from the end of the log and of the indexes. */
@@ -151,6 +168,7 @@ static void drop_open(struct window *window)
 
     window->open = NULL;
     window->open_tail = NULL;
+    window->run = NULL;
     if (open == NULL) {
         return;
     }
@@ -158,7 +176,7 @@ static void drop_open(struct window *window)
     struct chunk *first = same ? last : last == NULL ? window->head : last->next;
     wire_check(first != NULL);
     size_t start = (size_t)((uint8_t *)open - (uint8_t *)first->data);
-    drop_entries(window, first, start + sizeof(*open), open->entries);
+    drop_runs(window, first, start + sizeof(*open), open->runs);
     struct chunk *chunk = last == NULL ? window->head : last->next;
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
@@ -241,30 +259,55 @@ void window_begin(struct window *window, const struct wire_begin *begin)
     }
 }
 
+static void open_transaction(struct window *window)
+{
+    window->open_tail = window->tail;
+    window->open_used = window->tail == NULL ? 0 : window->tail->used;
+    window->open = log_alloc(window, sizeof(*window->open));
+    *window->open = (struct window_transaction){ .lsn = window->begin.commit_lsn,
+                                                 .commit_time = window->begin.commit_time,
+                                                 .xid = window->begin.xid };
+}
+
+/* Where the next entry of `relation` goes. */
+static struct run *run_for(struct window *window, struct relation *relation, size_t size)
+{
+    struct run *run = window->run;
+
+    if (run != NULL && run->relation == relation && log_fits(window, size)) {
+        return run;
+    }
+    log_reserve(window, sizeof(*run) + size);
+    run = log_alloc(window, sizeof(*run));
+    *run = (struct run){ .relation = relation_ref(relation),
+                         .table = window_tables_for(&window->tables, relation) };
+    window->run = run;
+    window->open->runs++;
+    return run;
+}
+
 void window_add(struct window *window, struct relation *relation, enum window_kind kind,
                 uint32_t index, struct wire_span record)
 {
+    size_t size = aligned(sizeof(struct window_entry) + record.len);
+
     if (window->state != OPEN) {
         return;
     }
     if (window->open == NULL) {
-        window->open_tail = window->tail;
-        window->open_used = window->tail == NULL ? 0 : window->tail->used;
-        window->open = log_alloc(window, sizeof(*window->open));
-        *window->open = (struct window_transaction){ .lsn = window->begin.commit_lsn,
-                                                     .commit_time = window->begin.commit_time,
-                                                     .xid = window->begin.xid };
+        open_transaction(window);
     }
-    struct window_entry *entry = log_alloc(window, sizeof(*entry) + record.len);
+    struct run *run = run_for(window, relation, size);
+    struct window_entry *entry = log_alloc(window, size);
     *entry = (struct window_entry){ .transaction = window->open,
-                                    .relation = relation_ref(relation),
-                                    .table = window_tables_for(&window->tables, relation),
+                                    .relation = relation,
                                     .len = record.len,
                                     .index = index,
                                     .kind = kind };
     memcpy(entry + 1, record.data, record.len);
-    window_table_push(&window->tables, entry->table, entry);
-    window->open->entries++;
+    window_table_push(&window->tables, run->table, entry);
+    run->bytes += size;
+    run->count++;
     window->entries++;
     if (!make_room(window)) {
         window_spoil(window);
@@ -283,6 +326,7 @@ void window_end(struct window *window, const struct wire_end *end, rt_usec now)
     window->state = BETWEEN;
     window->open = NULL;
     window->open_tail = NULL;
+    window->run = NULL;
     if (open != NULL) {
         open->end_lsn = end->end_lsn;
         open->count = end->count;

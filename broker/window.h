@@ -8,9 +8,9 @@
  * A reader keeps a position, not a pointer: it seeks again whenever the window may have changed, and has been overtaken
  * when the floor is behind its position no longer (window_covers()).
  *
- * Owns copies of the records and a reference of each relation. Cost: an entry is one copy into a chunk of the log and one slot in
- * its table's index, no allocation of its own; eviction O(1) amortised; seek O(log entries of the table). Bytes
- * are what is allocated: chunks, indexes, tables. One thread.
+ * Owns copies of the records and references of their relations. Cost: an entry is one copy into a chunk of the log and one
+ * slot in its table's index, no allocation of its own; eviction costs a look at each run of entries with the same relation, not at the
+ * entries; seek O(log entries of the table). Bytes are what is allocated: chunks, indexes, tables. One thread.
  */
 #ifndef PGTIDE_BROKER_WINDOW_H
 #define PGTIDE_BROKER_WINDOW_H
@@ -35,8 +35,8 @@ struct window_transaction {
     int64_t commit_time;
     rt_usec arrived; /* when it was complete */
     uint32_t xid;
-    uint32_t count;   /* indexes of the whole transaction, all shards */
-    uint32_t entries; /* here */
+    uint32_t count; /* indexes of the whole transaction, all shards */
+    uint32_t runs;  /* window.c's: of entries with the same relation */
     bool complete;
 };
 
@@ -45,9 +45,8 @@ enum window_kind { WINDOW_CHANGE, WINDOW_TRUNCATE };
 struct window_entry {
     struct window_transaction *transaction;
     struct relation *relation; /* the generation it was written under */
-    struct window_table *table;
-    size_t len;     /* of the record */
-    uint32_t index; /* within the transaction */
+    size_t len;                /* of the record */
+    uint32_t index;            /* within the transaction */
     enum window_kind kind;
 };
 

@@ -99,17 +99,25 @@ void window_table_push(struct window_tables *tables, struct window_table *table,
     table->count++;
 }
 
-void window_table_drop_last(struct window_tables *tables, struct window_table *table)
+void window_table_drop_last(struct window_tables *tables, struct window_table *table, size_t count)
 {
-    if (--table->count == 0) {
+    size_t cap = table->cap;
+
+    table->count -= count;
+    if (table->count == 0) {
         drop_table(tables, table);
-    } else if (table->cap > RING_MIN && table->count < table->cap / 8) {
-        resize(tables, table, table->cap / 2);
+        return;
+    }
+    while (cap > RING_MIN && table->count < cap / 8) {
+        cap /= 2;
+    }
+    if (cap < table->cap) {
+        resize(tables, table, cap);
     }
 }
 
-void window_table_drop_first(struct window_tables *tables, struct window_table *table)
+void window_table_drop_first(struct window_tables *tables, struct window_table *table, size_t count)
 {
-    table->first++;
-    window_table_drop_last(tables, table);
+    table->first += count;
+    window_table_drop_last(tables, table, count);
 }

@@ -35,8 +35,9 @@ const struct window_table *window_tables_find(const struct window_tables *tables
 struct window_entry *window_table_at(const struct window_table *table, size_t at);
 void window_table_push(struct window_tables *tables, struct window_table *table,
                        struct window_entry *entry);
-/* One entry less; the table may be gone with it. */
-void window_table_drop_first(struct window_tables *tables, struct window_table *table);
-void window_table_drop_last(struct window_tables *tables, struct window_table *table);
+/* So many entries less; the table may be gone with them. */
+void window_table_drop_first(struct window_tables *tables, struct window_table *table,
+                             size_t count);
+void window_table_drop_last(struct window_tables *tables, struct window_table *table, size_t count);
 
 #endif

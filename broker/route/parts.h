@@ -275,6 +275,16 @@ void replays_run(struct route *route);
 /* After a gap: who was in the middle of what is gone. */
 void replays_end_uncovered(struct route *route);
 
+/* replay_write.c */
+/* GROUP under the replay's number, once for each definition. */
+void replay_announce(struct replay *replay, const struct relation *relation);
+/* One entry of the window, in a frame of the replay's own. */
+void replay_write(struct replay *replay, const struct window_entry *entry);
+/* END of the transaction at hand, unless that never had one. */
+void replay_close(struct replay *replay);
+/* Sends the frame at hand when it is longer. */
+void replay_cut(struct replay *replay, size_t most);
+
 /* snapshot.c */
 struct route_snapshot *snapshot_new(const struct wire_subscribe *subscribe);
 void snapshot_free(struct route_snapshot *snapshot);

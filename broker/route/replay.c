@@ -1,6 +1,5 @@
 /* broker/route/replay.c - the past, from the window to one edge and group at a time. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "broker/route/parts.h"
 #include "runtime/buf.h"
@@ -168,14 +167,6 @@ static bool is_covered(const struct replay *replay)
            window_covers(route->config.window, &replay->done);
 }
 
-static void announce(struct replay *replay, const struct relation *relation)
-{
-    if (replay->announced != relation->serial) {
-        replay->announced = relation->serial;
-        group_announce(replay->group, replay->edge, replay->number, relation);
-    }
-}
-
 static void start(struct route *route, struct replay *replay)
 {
     const struct relation *relation =
@@ -187,7 +178,7 @@ static void start(struct route *route, struct replay *replay)
     replay->number = route->next_group++;
     rt_counter_add(route->config.stats->replays, 1);
     if (relation != NULL) {
-        announce(replay, relation);
+        replay_announce(replay, relation);
     }
     for (struct resume *resume = replay->members; resume != NULL; resume = resume->next) {
         write_accept(resume->sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
@@ -232,128 +223,7 @@ void replay_stop_feed(struct replay *feed)
     }
 }
 
-/* --- what it says ------------------------------------------------------------------------------------- */
-
-/* Frames of replays are their own. */
-static struct wire_writer *out_begun(struct replay *replay, const struct relation *relation)
-{
-    if (!replay->begun) {
-        edge_send(replay->edge);
-    }
-    if (relation != NULL) {
-        announce(replay, relation);
-    }
-    if (!replay->begun) {
-        replay->head.continued = replay->open;
-        wire_encode_replay(edge_out(replay->edge), &replay->head);
-        replay->begun = true;
-        replay->open = true;
-    }
-    return edge_out(replay->edge);
-}
-
-static void cut(struct replay *replay, size_t most)
-{
-    if (replay->begun && replay->edge->out.len > most) {
-        edge_send(replay->edge);
-        replay->begun = false;
-    }
-}
-
-static const struct window_transaction *find_transaction(const struct replay *replay)
-{
-    const struct route_table *table = replay->group->table;
-    struct wire_position before = { replay->head.epoch, replay->head.commit_lsn - 1, UINT32_MAX };
-    struct window_cursor cursor;
-    const struct window_entry *entry = NULL;
-
-    if (window_seek(table->route->config.window, table->schema, table->table, &before, &cursor)) {
-        entry = window_next(&cursor);
-    }
-    return entry != NULL && entry->transaction->lsn == replay->head.commit_lsn ? entry->transaction
-                                                                               : NULL;
-}
-
-/* END, unless the transaction never had one. */
-static void close_transaction(struct replay *replay)
-{
-    const struct window_transaction *transaction = find_transaction(replay);
-
-    if (transaction != NULL && transaction->complete) {
-        struct wire_end end = { .commit_lsn = transaction->lsn,
-                                .end_lsn = transaction->end_lsn,
-                                .count = transaction->count };
-        wire_encode_end(out_begun(replay, NULL), &end);
-    }
-    cut(replay, 0);
-    replay->open = false;
-}
-
-static void look(struct replay *replay, const struct relation *relation)
-{
-    if (replay->looked_at == relation->serial) {
-        return;
-    }
-    replay->looked_at = relation->serial;
-    replay->whole = true;
-    replay->visible = rt_realloc(replay->visible, (size_t)relation->column_count + 1, sizeof(bool));
-    for (uint32_t i = 0; i < relation->column_count; i++) {
-        replay->visible[i] = access_reads(replay->group->access, relation->columns[i].name);
-        replay->whole = replay->whole && replay->visible[i];
-    }
-}
-
-static void write_change(struct replay *replay, const struct window_entry *entry)
-{
-    struct route *route = replay->edge->route;
-    struct wire_span record = window_record(entry);
-    struct wire_reader in;
-    enum wire_type type = WIRE_CHANGE;
-    struct wire_change change;
-
-    wire_reader_init(&in, record.data, record.len);
-    /* It was read once when it came. */
-    wire_check(wire_next_record(&in, &type) == WIRE_OK &&
-               wire_decode_change(&in, &change) == WIRE_OK);
-    struct wire_delivery to = { .group = replay->number, .op = change.op };
-    struct wire_deliver head = { .index = change.index,
-                                 .old_kind = change.old_kind,
-                                 .group_count = 1,
-                                 .new_row = change.new_row,
-                                 .old_row = change.old_row };
-    look(replay, entry->relation);
-    if (!replay->whole &&
-        !rows_hide(route, replay->visible, entry->relation->column_count, &head)) {
-        rt_counter_add(route->config.stats->withheld, 1);
-        return;
-    }
-    wire_encode_deliver(out_begun(replay, entry->relation), &head, &to);
-}
-
-static void write_entry(struct replay *replay, const struct window_entry *entry)
-{
-    const struct window_transaction *transaction = entry->transaction;
-
-    if (!replay->open || replay->head.commit_lsn != transaction->lsn) {
-        replay->head = (struct wire_replay){ .group = replay->number,
-                                             .epoch = replay->done.epoch,
-                                             .commit_lsn = transaction->lsn,
-                                             .xid = transaction->xid,
-                                             .commit_time = transaction->commit_time };
-    }
-    if (entry->kind == WINDOW_CHANGE) {
-        write_change(replay, entry);
-    } else {
-        uint32_t flags = 0;
-        struct wire_span record = window_record(entry);
-        wire_check(record.len == sizeof(flags));
-        memcpy(&flags, record.data, sizeof(flags));
-        wire_encode_deliver_truncate(out_begun(replay, entry->relation), entry->index, flags,
-                                     &replay->number, 1);
-    }
-    rt_counter_add(replay->edge->route->config.stats->replayed, 1);
-    cut(replay, ROUTE_FRAME_BYTES);
-}
+/* --- turns -------------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct replay *replay, const struct window_transaction *transaction)
 {
@@ -363,8 +233,6 @@ static bool is_wanted(const struct replay *replay, const struct window_transacti
            (!xid_snapshot_sees(&snapshot->from, transaction->xid) &&
             (!snapshot->has_to || xid_snapshot_sees(&snapshot->to, transaction->xid)));
 }
-
-/* --- turns -------------------------------------------------------------------------------------------- */
 
 /* What became of a turn. */
 enum turn { TURN_MORE, TURN_ALL, TURN_OTHER_TABLE };
@@ -381,7 +249,7 @@ static enum turn read_slice(struct replay *replay, int64_t *left)
         const struct window_entry *entry = found ? window_next(&cursor) : NULL;
         if (replay->open && (entry == NULL ? replay->head.commit_lsn <= route->complete.lsn
                                            : entry->transaction->lsn != replay->head.commit_lsn)) {
-            close_transaction(replay);
+            replay_close(replay);
         }
         if (entry == NULL) {
             return TURN_ALL;
@@ -395,7 +263,7 @@ static enum turn read_slice(struct replay *replay, int64_t *left)
                 return TURN_OTHER_TABLE;
             }
             *left -= (int64_t)entry->len;
-            write_entry(replay, entry);
+            replay_write(replay, entry);
         }
         replay->done.lsn = entry->transaction->lsn;
         replay->done.index = entry->index;
@@ -436,7 +304,7 @@ static bool take_turn(struct replay *replay)
         return true;
     }
     enum turn turn = read_slice(replay, &left);
-    cut(replay, 0);
+    replay_cut(replay, 0);
     route->budget -= slice - left;
     if (turn == TURN_OTHER_TABLE) {
         lost(replay, "the table was another one in between");
@@ -458,20 +326,46 @@ static bool take_turn(struct replay *replay)
     return true;
 }
 
+static bool has_room(const struct replay *replay)
+{
+    const struct route_config *config = &replay->edge->route->config;
+
+    return config->events->room(config->ctx, replay->edge->user);
+}
+
+/* Those that wait for room do not count against those of other edges. */
+static void start_waiting(struct route *route)
+{
+    struct replay *replay = route->waiting;
+    size_t moving = 0;
+
+    for (size_t i = 0; replay != NULL && i < route->running_count; i++) {
+        moving += route->running[i]->snapshot == NULL && has_room(route->running[i]) ? 1 : 0;
+    }
+    while (replay != NULL && moving < ROUTE_REPLAYS_MAX) {
+        struct replay *next = replay->next;
+        bool room = has_room(replay);
+        if (room || route->replays < ROUTE_REPLAYS_MAX) {
+            moving += room ? 1 : 0;
+            start_or_end(route, replay);
+        }
+        replay = next;
+    }
+}
+
 void replays_run(struct route *route)
 {
-    const struct route_config *config = &route->config;
     bool moved = true;
 
-    while (route->waiting != NULL && route->replays < ROUTE_REPLAYS_MAX && !route->in_transaction) {
-        start_or_end(route, route->waiting);
+    if (!route->in_transaction) {
+        start_waiting(route);
     }
     while (moved && route->budget > 0) {
         moved = false;
         for (size_t i = 0; i < route->running_count && route->budget > 0;) {
             struct replay *replay = route->running[i];
             int64_t before = route->budget;
-            bool over = config->events->room(config->ctx, replay->edge->user) && take_turn(replay);
+            bool over = has_room(replay) && take_turn(replay);
             moved = moved || over || route->budget < before;
             i += over ? 0 : 1;
         }

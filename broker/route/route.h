@@ -46,7 +46,7 @@
 #define ROUTE_GROUPS_MAX     4096u    /* of one table */
 #define ROUTE_CLAIMS_MAX                                                                           \
     ((size_t)64 << 20)            /* bytes of claims kept for the identities of one edge */
-#define ROUTE_REPLAYS_MAX  8u     /* at a time; others wait */
+#define ROUTE_REPLAYS_MAX  8u     /* that have room, at a time; others wait */
 #define ROUTE_REPLAY_BYTES 262144 /* read for replays between two calls of route_work() */
 #define ROUTE_FRAME_BYTES                                                                          \
     262144u /* a frame for an edge is cut behind the record that passes this */

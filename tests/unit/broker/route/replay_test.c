@@ -302,6 +302,30 @@ static void test_only_so_many_replays_run_at_a_time(void **state)
     assert_int_equal(kit->stats.replays->value, ROUTE_REPLAYS_MAX + 2);
 }
 
+static void test_full_edge_does_not_keep_others_from_theirs(void **state)
+{
+    struct kit *kit = *state;
+    char who[64];
+    char channel[64];
+
+    (void)prepare(kit);
+    kit->full[0] = true;
+    for (uint32_t i = 0; i < ROUTE_REPLAYS_MAX + 2; i++) {
+        (void)snprintf(channel, sizeof(channel), "table:public.t%" PRIu32, i);
+        (void)snprintf(who, sizeof(who), "public.t%" PRIu32 "/anon", i);
+        kit_resume(kit, 0, 100 + i, 1, channel, 200, UINT32_MAX);
+        kit_allow(kit, who, 100 + i, "*");
+    }
+    (void)route_work(kit->route);
+    kit_identify(kit, 1, 1, "anon");
+    kit_resume(kit, 1, 7, 1, "table:public.t", 400, UINT32_MAX);
+    allow(kit, "*");
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[1]), "accept 7 group "));
+    assert_int_equal((int)kit->stats.replays_running->value, ROUTE_REPLAYS_MAX);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -320,6 +344,7 @@ int main(void)
         TEST(test_changed_rights_begin_it_anew_from_where_it_is),
         TEST(test_who_leaves_during_a_replay_is_no_more),
         TEST(test_only_so_many_replays_run_at_a_time),
+        TEST(test_full_edge_does_not_keep_others_from_theirs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
