@@ -159,6 +159,13 @@ void *shard_snapshots_start(struct shard_snapshots *snapshots, struct route_snap
         !window_floor(snapshots->config.window, &floor)) {
         return NULL;
     }
+    if (want->token.len > 0) {
+        *want->gone = job_check_token(want->token, floor.epoch, want->relation->oid, floor.lsn);
+        if (*want->gone != NULL) {
+            rt_counter_add(snapshots->metrics.failed[SNAPSHOT_TOKEN], 1);
+            return NULL;
+        }
+    }
     struct snapshot *snapshot = rt_alloc(sizeof(*snapshot));
     struct job_config job = {
         .loop = snapshots->config.loop,

@@ -37,7 +37,7 @@ struct shard_snapshots *shard_snapshots_new(const struct shard_snapshots_config 
 /* After the route, which cancels what is left of them. */
 void shard_snapshots_free(struct shard_snapshots *snapshots);
 
-/* NULL: too many, or the table is not described yet. */
+/* NULL: too many, the table is not described yet, or the token is not usable (*want->gone). */
 void *shard_snapshots_start(struct shard_snapshots *snapshots, struct route_snapshot *handle,
                             const struct route_snapshot_want *want);
 void shard_snapshots_more(void *snapshot, uint32_t parts);

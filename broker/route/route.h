@@ -70,6 +70,8 @@ struct route_snapshot_want {
     struct relation *relation; /* likewise; rows are tuples in its order, one value per column */
     uint32_t page_rows;
     struct wire_span token; /* "": from the start. This and claims: valid during the call */
+    const char *
+        *gone; /* set when NULL is returned because the token is not usable: why, a literal */
 };
 
 struct route_events {

@@ -84,8 +84,8 @@ static void announce(struct route_snapshot *snapshot)
     }
 }
 
-/* Asks for a job; false when there is none to be had. */
-static bool begin(struct sub *sub, struct relation *relation)
+/* Asks for a job; false when there is none to be had, or none for this token (*out_gone). */
+static bool begin(struct sub *sub, struct relation *relation, const char **out_gone)
 {
     struct route *route = sub->edge->route;
     const struct route_config *config = &route->config;
@@ -101,6 +101,7 @@ static bool begin(struct sub *sub, struct relation *relation)
         .relation = relation,
         .page_rows = snapshot->page_rows,
         .token = { snapshot->token == NULL ? "" : snapshot->token, snapshot->token_len },
+        .gone = out_gone,
     };
 
     if (config->events->snapshot == NULL ||
@@ -126,14 +127,19 @@ void snapshot_place(struct sub *sub)
     struct route_snapshot *snapshot = sub->resume->snapshot;
     struct relation *relation =
         relations_of_table(route->config.relations, sub->audience->group->access->oid);
+    const char *gone = NULL;
 
     if (snapshot->relation != NULL) {
         /* Rows were read by other rights. With its token the client can go on under those of now. */
         sub_gone(sub, WIRE_GONE_SNAPSHOT, "the rights to the table changed during the snapshot");
     } else if (relation == NULL || relation->doubtful) {
         describe(sub);
-    } else if (!begin(sub, relation)) {
-        sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED, no_room);
+    } else if (!begin(sub, relation, &gone)) {
+        if (gone != NULL) {
+            sub_gone(sub, WIRE_GONE_SNAPSHOT, gone);
+        } else {
+            sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED, no_room);
+        }
     } else {
         announce(snapshot);
         write_accept(sub, snapshot->feed.number, WIRE_ACCEPT_SNAPSHOT, &route->at);

@@ -119,40 +119,66 @@ void job_finish(struct job *job)
                                        job->seen.lsn);
 }
 
+static const char *judge(const struct token *token, uint64_t epoch, uint32_t oid,
+                         uint64_t floor_lsn)
+{
+    if (token->epoch != epoch) {
+        return "the token is of another history of the database; start a new snapshot";
+    }
+    if (token->oid != oid) {
+        return "the token is of another table";
+    }
+    return token->lsn < floor_lsn
+               ? "changes since the token are not kept any more; start a new snapshot"
+               : NULL;
+}
+
+const char *job_check_token(struct wire_span token, uint64_t epoch, uint32_t oid,
+                            uint64_t floor_lsn)
+{
+    struct token read;
+
+    if (!token_decode(token, &read)) {
+        return "this is not the token of a snapshot";
+    }
+    const char *why = judge(&read, epoch, oid, floor_lsn);
+    token_fini(&read);
+    return why;
+}
+
+static void take_token(struct job *job, const struct token *token)
+{
+    job->seen = (struct job_view){ rt_strdup(token->seen), { 0 }, token->lsn };
+    xid_snapshot_copy(&job->seen.snapshot, &token->snapshot);
+    job->keyed = true;
+    job->key_print = token->key_print;
+    job->after_count = token->key_count;
+    job->exhausted = token->done;
+    for (uint32_t i = 0; i < token->key_count; i++) {
+        rt_buf_append(&job->after, token->keys[i], strlen(token->keys[i]) + 1);
+    }
+    copy_key(&job->sent_after, &job->after);
+    job->sent_count = job->after_count;
+}
+
 static void start(struct job *job)
 {
+    struct wire_span text = { job->token, job->token_len };
     struct token token;
 
     if (job->token_len == 0) {
         job_wait_for_connection(job);
         return;
     }
-    if (!token_decode((struct wire_span){ job->token, job->token_len }, &token)) {
-        job_end(job, SNAPSHOT_TOKEN, WIRE_CODE_SUBSCRIPTION_FAILED,
-                "this is not the token of a snapshot");
-        return;
-    }
-    const char *why = token.epoch != job->config.epoch
-                          ? "the token is of another history of the database; start a new snapshot"
-                      : token.oid != job->table.oid ? "the token is of another table"
-                                                    : NULL;
-    if (why == NULL) {
-        job->seen = (struct job_view){ rt_strdup(token.seen), { 0 }, token.lsn };
-        xid_snapshot_copy(&job->seen.snapshot, &token.snapshot);
-        job->keyed = true;
-        job->key_print = token.key_print;
-        job->after_count = token.key_count;
-        job->exhausted = token.done;
-        for (uint32_t i = 0; i < token.key_count; i++) {
-            rt_buf_append(&job->after, token.keys[i], strlen(token.keys[i]) + 1);
-        }
-        copy_key(&job->sent_after, &job->after);
-        job->sent_count = job->after_count;
-    }
-    token_fini(&token);
+    const char *why = job_check_token(text, job->config.epoch, job->table.oid, 0);
     if (why != NULL) {
         job_end(job, SNAPSHOT_TOKEN, WIRE_CODE_SUBSCRIPTION_FAILED, why);
-    } else if (job->exhausted) {
+        return;
+    }
+    (void)token_decode(text, &token);
+    take_token(job, &token);
+    token_fini(&token);
+    if (job->exhausted) {
         job_finish(job);
     } else {
         job_wait_for_connection(job);

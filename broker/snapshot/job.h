@@ -72,6 +72,10 @@ struct job_config {
     rt_usec roll_after;
 };
 
+/* Why a token cannot be gone on with, as far as can be told without the database; NULL: it may be. The window of `epoch` goes
+ * back to floor_lsn. */
+const char *job_check_token(struct wire_span token, uint64_t epoch, uint32_t oid,
+                            uint64_t floor_lsn);
 struct job *job_new(const struct job_config *config);
 void job_free(struct job *job);
 void job_more(struct job *job, uint32_t parts);
