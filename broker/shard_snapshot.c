@@ -66,16 +66,16 @@ static bool on_catch_up(void *ctx, const struct xid_snapshot *from, uint64_t fro
 }
 
 /* The route knows what was evicted here. Before the window began, commits may have been decoded too that still wait for a
- * standby; they were running for the first snapshot ever taken, and are for this one. */
-static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *seen, bool stalls)
+ * standby; they are older than the first snapshot that this process took, and not seen by this one. */
+static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *seen, uint64_t next_xid)
 {
     struct shard_snapshots *all = ((struct snapshot *)ctx)->all;
 
     if (all->unknown_below == 0) {
-        all->unknown_below = seen->xmax;
+        all->unknown_below = next_xid > 0 ? next_xid : seen->xmax;
     }
     return route_evicted_unseen(all->config.route, seen) ||
-           (stalls && seen->xip_count > 0 && seen->xip[0] < all->unknown_below);
+           (next_xid > 0 && seen->xmin < all->unknown_below);
 }
 
 static void on_over(void *ctx, enum snapshot_failure kind, enum wire_code code, const char *message)

@@ -44,9 +44,9 @@ struct job_events {
      * none that `from` sees. False: it cannot, said so to the client, and has freed the job. */
     bool (*catch_up)(void *ctx, const struct xid_snapshot *from, uint64_t from_lsn,
                      const struct xid_snapshot *to, uint64_t lsn);
-    /* Whether a commit that the snapshot does not see may have left the window. `stalls`: commits wait for standbys, so
-     * what is still running for the snapshot may have been decoded long ago. */
-    bool (*evicted_unseen)(void *ctx, const struct xid_snapshot *snapshot, bool stalls);
+    /* Whether a commit that the snapshot does not see may have left the window. `next_xid`, unless 0: commits
+     * wait for standbys, so what is older than this and not seen may have been decoded long ago. */
+    bool (*evicted_unseen)(void *ctx, const struct xid_snapshot *snapshot, uint64_t next_xid);
     /* Frees the job. SNAPSHOT_TOKEN: the token is not usable; else a refusal with this code. */
     void (*over)(void *ctx, enum snapshot_failure kind, enum wire_code code, const char *message);
 };

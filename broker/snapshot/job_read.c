@@ -161,8 +161,8 @@ static void entered(struct job *job, const PGresult *result)
 {
     const char *params[] = { job->table.schema, job->table.table, job->config.publication };
     uint64_t lsn = 0;
-    bool stalls = true;
-    const char *text = sql_enter_read(result, &lsn, &stalls);
+    uint64_t next_xid = 0;
+    const char *text = sql_enter_read(result, &lsn, &next_xid);
 
     job_view_clear(&job->next);
     if (text == NULL || !xid_snapshot_parse(&job->next.snapshot, text, strlen(text))) {
@@ -173,7 +173,7 @@ static void entered(struct job *job, const PGresult *result)
     job->next.lsn = lsn;
     job->next.text = rt_strdup(text);
     job->entered_at = rt_now();
-    if (job->config.events->evicted_unseen(job->config.ctx, &job->next.snapshot, stalls)) {
+    if (job->config.events->evicted_unseen(job->config.ctx, &job->next.snapshot, next_xid)) {
         rest_unseen(job);
         return;
     }

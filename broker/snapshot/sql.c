@@ -26,8 +26,11 @@ const char sql_enter[] =
     " pg_catalog.pg_current_wal_insert_lsn(),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_block_size')),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),"
-    " pg_catalog.current_setting('synchronous_standby_names')";
-enum { ENTER_SNAPSHOT = 9, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_STANDBYS, ENTER_FIELDS };
+    " CASE WHEN pg_catalog.current_setting('synchronous_standby_names') = '' THEN 0"
+    "  ELSE x.last + pg_catalog.age((x.last % 4294967296)::text::xid) END"
+    " FROM (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint) "
+    "x(last)";
+enum { ENTER_SNAPSHOT = 9, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_NEXT, ENTER_FIELDS };
 enum { SHORT_HEADER = 24, LONG_HEADER = 40 };
 
 /* One row for each column. A column the publication leaves out, or a generated one, need not be in the stream. */
@@ -126,7 +129,7 @@ static bool read_lsn(const char *text, uint64_t *out)
     return end > slash + 1 && *end == '\0';
 }
 
-const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, bool *out_stalls)
+const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, uint64_t *out_next)
 {
     uint64_t lsn = 0;
 
@@ -142,7 +145,7 @@ const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, bool *out_
         lsn -= SHORT_HEADER;
     }
     *out_lsn = lsn;
-    *out_stalls = PQgetvalue(result, 0, ENTER_STANDBYS)[0] != '\0';
+    *out_next = strtoull(PQgetvalue(result, 0, ENTER_NEXT), NULL, 10);
     return PQgetvalue(result, 0, ENTER_SNAPSHOT);
 }
 

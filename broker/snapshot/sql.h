@@ -64,9 +64,9 @@ extern const char sql_nudge[];
  * one row is what sql_enter_read takes. It is the first statement and so the one that the snapshot is taken for. */
 extern const char sql_begin[];
 extern const char sql_enter[];
-/* The text of the snapshot, a position in the log that what it sees was written before, and whether commits wait for
- * standbys. NULL: not such a row. */
-const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, bool *out_stalls);
+/* The text of the snapshot, a position in the log that what it sees was written before, and, if commits wait for
+ * standbys, the next transaction's number (else 0): what waits is not in the snapshot's list. NULL: not such a row. */
+const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, uint64_t *out_next);
 
 /* $1 schema, $2 table, $3 publication. */
 extern const char sql_describe[];

@@ -173,11 +173,11 @@ static bool on_catch_up(void *ctx, const struct xid_snapshot *from, uint64_t fro
     return !fake.refuse_catch_up;
 }
 
-static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *snapshot, bool stalls)
+static bool on_evicted_unseen(void *ctx, const struct xid_snapshot *snapshot, uint64_t next_xid)
 {
     (void)ctx;
     (void)snapshot;
-    assert_false(stalls);
+    assert_int_equal(next_xid, 0);
     if (fake.unseen > 0) {
         fake.unseen--;
         return true;

@@ -154,13 +154,13 @@ static void test_another_definition_is_noticed(void **state)
 static void assert_lsn(const char *lsn, uint64_t expected)
 {
     const char *cells[14] = { "", "", "",     "",  "",     "",         "",
-                              "", "", "5:5:", lsn, "8192", "16777216", "*" };
+                              "", "", "5:5:", lsn, "8192", "16777216", "9" };
     PGresult *result = rows_result(cells, 1, 14);
     uint64_t found = 0;
-    bool stalls = false;
+    uint64_t next = 0;
 
-    assert_string_equal(sql_enter_read(result, &found, &stalls), "5:5:");
-    assert_true(stalls);
+    assert_string_equal(sql_enter_read(result, &found, &next), "5:5:");
+    assert_int_equal(next, 9);
     assert_int_equal(found, expected);
     PQclear(result);
 }
