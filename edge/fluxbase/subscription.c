@@ -8,8 +8,6 @@
 #include "edge/fluxbase/parts.h"
 #include "runtime/config.h"
 
-#define PAGE_ROWS 500 /* of a snapshot, when the client does not say */
-
 static void send_failure(struct fluxbase_session *session, const char *what, struct rt_span channel)
 {
     char text[400];
@@ -110,9 +108,11 @@ static void refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err
     fluxbase_subscription_free(sub);
 }
 
-static uint32_t page_rows(const struct fluxbase_message *message)
+static uint32_t page_rows(const struct fluxbase_session *session,
+                          const struct fluxbase_message *message)
 {
-    return message->page_size > 0 ? message->page_size : PAGE_ROWS;
+    return message->page_size > 0 ? message->page_size
+                                  : (uint32_t)session->fluxbase->config->snapshot_page_rows;
 }
 
 void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_message *message)
@@ -136,7 +136,7 @@ void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_
                                          .has_since = message->has_since,
                                          .since = message->since,
                                          .snapshot = message->snapshot,
-                                         .page_rows = page_rows(message),
+                                         .page_rows = page_rows(session, message),
                                          .token = message->snapshot_token,
                                      },
                                      &sub->handle);
