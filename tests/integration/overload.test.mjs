@@ -49,39 +49,26 @@ test('a burst many times larger than every ring arrives whole', async () => {
   for (const client of clients) client.close()
 })
 
-test('a stopped edge costs the other one at most the declared stall, and its clients learn of the gap', async () => {
+test('a stopped edge costs the other one at most the declared stall, and its clients get what it missed', async () => {
   const [sick, well] = await oneOnEach()
   const pid = system.pid('edge-0')
+  const rows = 15_000
   process.kill(pid, 'SIGSTOP')
   try {
-    // More than the ring and ZeroMQ's own queues hold.
-    const rows = 15_000
+    // More than the ring and ZeroMQ's own queues hold, and less than the window.
     await Promise.all([insert(rows, 10_000), expectRows(well, rows)])
   } finally {
     process.kill(pid, 'SIGCONT')
   }
-  const gap = await sick.take(frame => frame.type === 'gap', { deadline: 60_000 })
-  assert.equal(gap.channel, 'table:public.t')
-  assert.ok(gap.payload.after < gap.payload.id, JSON.stringify(gap.payload))
+  await expectRows(sick, rows)
   const evicted = await Promise.all([0, 1].map(n => system.metric(`broker-${n}`, 'pgtide_broker_evicted_frames_total')))
   assert.ok(evicted.some(count => count > 0))
-
-  // Whatever the sick one got, it got in order, and nothing behind the gap is missing.
-  const ids = sick.frames.filter(frame => frame.type === 'broadcast').map(frame => frame.payload.id)
-  assert.deepEqual(ids, [...ids].sort((a, b) => order(a, b)))
-  sick.frames.splice(0)
-  await system.settled()
+  assert.deepEqual([...sick.frames, ...well.frames].filter(frame => frame.type === 'gap'), [])
   await insert(1, 10)
-  const [one, two] = [await well.change('INSERT'), await sick.take(frame => frame.type === 'broadcast' && frame.payload.record.v.length === 10)]
+  const [one, two] = [await well.change('INSERT'), await sick.change('INSERT')]
   assert.equal(one.payload.id, two.payload.id)
   sick.close(); well.close()
 })
-
-function order(a, b) {
-  const [, lsnA, indexA] = a.split('-')
-  const [, lsnB, indexB] = b.split('-')
-  return lsnA === lsnB ? parseInt(indexA, 16) - parseInt(indexB, 16) : lsnA < lsnB ? -1 : 1
-}
 
 test('a stopped shard under load holds the tailer back and nothing is lost', async () => {
   const [one, two] = await oneOnEach()
@@ -97,7 +84,7 @@ test('a stopped shard under load holds the tailer back and nothing is lost', asy
   one.close(); two.close()
 })
 
-test('a killed shard under load: duplicates never, and a gap is told', async () => {
+test('a killed shard under load: each row once, and no gap', async () => {
   const [one, two] = await oneOnEach()
   const shard = (await Promise.all([0, 1].map(n => system.metric(`broker-${n}`, 'pgtide_broker_subscriptions')))).findIndex(count => count > 0)
   const writing = (async () => { for (let n = 0; n < 40; n++) await insert(50, 100) })()
@@ -111,9 +98,8 @@ test('a killed shard under load: duplicates never, and a gap is told', async () 
     await client.take(frame => frame.type === 'broadcast' && frame.payload.record?.v.length === 7)
     const ids = client.frames.filter(frame => frame.type === 'broadcast').map(frame => frame.payload.record.id)
     assert.deepEqual(ids, [...new Set(ids)].sort((a, b) => a - b), 'in order, none twice')
-    const span = ids.at(-1) - ids[0] + 1 - ids.length
-    const gaps = client.frames.filter(frame => frame.type === 'gap')
-    if (span > 0) assert.ok(gaps.length > 0, `${span} rows are missing and no gap was told`)
+    assert.equal(ids.at(-1) - ids[0] + 1, ids.length, 'none missing')
+    assert.deepEqual(client.frames.filter(frame => frame.type === 'gap'), [])
     client.close()
   }
 })

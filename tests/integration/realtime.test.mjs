@@ -39,7 +39,7 @@ test('insert, update and delete arrive as the seed shows them', async () => {
   const { commit_timestamp: time, id, ...payload } = insert.payload
   assert.deepEqual({ ...insert, payload }, {
     type: 'broadcast', channel: 'table:public.users',
-    payload: { type: 'INSERT', schema: 'public', table: 'users', record: { id: 123, name: 'John', email: 'john@example.com' } },
+    payload: { type: 'INSERT', schema: 'public', table: 'users', record: { id: 123, name: 'John', email: 'john@example.com' }, last: true },
   })
   assert.match(id, POSITION)
   assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, `commit_timestamp ${time}`)
@@ -187,7 +187,7 @@ test('truncate is told', async () => {
   await client.change('INSERT')
   await system.sql('truncate users')
   const { commit_timestamp: _time, id, ...payload } = (await client.change('TRUNCATE')).payload
-  assert.deepEqual(payload, { type: 'TRUNCATE', schema: 'public', table: 'users' })
+  assert.deepEqual(payload, { type: 'TRUNCATE', schema: 'public', table: 'users', last: true })
   assert.match(id, POSITION)
   client.close()
 })
