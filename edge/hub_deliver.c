@@ -23,6 +23,7 @@ static void hand_to_member(const struct hub_audience *audience, const struct hub
 {
     if (member->sub->rows != NULL) {
         hub_rows_note(member->sub->rows, &audience->sent);
+        hub_sub_confirm(member->sub);
     }
     if (member->sub->source != NULL) {
         hub_merge_push(member->sub, &audience->sent, frame);

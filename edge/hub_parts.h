@@ -264,6 +264,8 @@ void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone);
 /* Its upward subscription is in force, and complete from `from` on: joins the audience, and tells the client what is to
  * be told. */
 void hub_sub_arm(struct hub_sub *sub, const struct wire_position *from);
+/* A snapshot that goes on by its client's token has been given something: it is answered now, if it was not. */
+void hub_sub_confirm(struct hub_sub *sub);
 /* Makes `after` say up to where the client has everything, and that is so even if it leaves its audience now. */
 void hub_sub_settle(struct hub_sub *sub);
 /* Of one in force: up to where the client has been given everything. */
@@ -352,6 +354,8 @@ struct hub_rows *hub_rows_new(struct hub_sub *sub, const struct hub_want *want);
 void hub_rows_free(struct hub_rows *rows); /* NULL is fine */
 /* What to announce, at the start and after an interruption. */
 void hub_rows_request(struct hub_rows *rows, struct wire_subscribe *out);
+/* False: nothing has come for the token of its client, which may not be usable. */
+bool hub_rows_proven(const struct hub_rows *rows);
 bool hub_rows_can_go_on(const struct hub_rows *rows);
 bool hub_rows_progressed(const struct hub_rows *rows); /* since it was announced */
 /* The client has this change already; and: it has got it now. */

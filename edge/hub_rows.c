@@ -63,6 +63,11 @@ void hub_rows_request(struct hub_rows *rows, struct wire_subscribe *out)
     out->token = (struct wire_span){ rt_buf_cstr(&rows->token), rows->token.len };
 }
 
+bool hub_rows_proven(const struct hub_rows *rows)
+{
+    return rows->token.len == 0 || rows->parts > 0 || rows->sent != NULL;
+}
+
 bool hub_rows_can_go_on(const struct hub_rows *rows)
 {
     if (rows->token.len == 0) {
@@ -184,6 +189,7 @@ static void hand_on(struct hub_sub *sub, const struct wire_rows *part)
     rt_buf_clear(&rows->token);
     rt_buf_append(&rows->token, part->token.data, part->token.len);
     rt_counter_add(hub->metrics.rows, part->row_count);
+    hub_sub_confirm(sub);
     sub->client->ops->on_rows(sub->client->session, sub->user,
                               &(struct hub_page){
                                   .rows = rt_buf_span(&hub->record),

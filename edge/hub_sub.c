@@ -177,10 +177,16 @@ static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
     const struct row_def *def = sub->up->group->def;
     bool resumed = sub->asked && hub_position_not_after(from, &sub->after);
 
+    if (sub->rows != NULL && sub->up->kind == WIRE_ACCEPT_SNAPSHOT && !hub_rows_proven(sub->rows)) {
+        update_rows(sub); /* in force, but the answer may still be that the token cannot be used */
+        enter(sub);
+        return;
+    }
     if (resumed) {
         rt_counter_add(client->hub->metrics.resumed, 1);
     } else {
-        sub->after = hub_up_position(sub->up);
+        bool live = sub->up->kind != WIRE_ACCEPT_SNAPSHOT;
+        sub->after = live ? hub_up_position(sub->up) : sub->up->from;
         sub->has_after = true;
     }
     sub->asked = false;
@@ -195,6 +201,13 @@ static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
         .columns = def,
     };
     client->ops->on_accepted(client->session, sub->user, &accepted);
+}
+
+void hub_sub_confirm(struct hub_sub *sub)
+{
+    if (!sub->acked) {
+        acknowledge(sub, &sub->up->from);
+    }
 }
 
 static void go_on(struct hub_sub *sub, const struct wire_position *from)
