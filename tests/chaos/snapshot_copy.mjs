@@ -13,7 +13,7 @@ export class SnapshotCopy {
     this.rows = new Map()
     this.token = null
     this.done = false // the last page is here
-    this.settled = false // and a change or a heartbeat after it: its `id` serves as `since` from now on
+    this.settled = false // and a heartbeat with an `id` after it: `since` serves from now on
     this.restarts += 1
   }
 
@@ -41,7 +41,6 @@ export class SnapshotCopy {
       this.odd += 1
       if (this.samples.length < 3) this.samples.push(`${this.name}: ${type} of row ${(record ?? old).id} at ${id}, which the copy ${type === 'INSERT' ? 'has' : 'does not have'}`)
     }
-    this.settled ||= this.done
     if (type === 'DELETE') this.rows.delete(old.id)
     else if (type === 'TRUNCATE') this.rows.clear()
     else this.rows.set(record.id, record.mark)

@@ -110,7 +110,7 @@ test('a malformed since is refused, clearly, and the connection goes on', async 
 test('another history, and the future', async () => {
   const { client, id } = await subscribed('plain')
   const here = parsePosition(id)
-  const other = (parseInt(here.epoch, 16) ^ 1).toString(16)
+  const other = (BigInt(`0x${here.epoch}`) ^ 1n).toString(16)
   const epoch = await refused('plain', at(here, { epoch: other }))
   assert.equal(epoch.code, 'RESUME_GONE', JSON.stringify(epoch))
   assert.equal(epoch.payload.reason, 'epoch')
