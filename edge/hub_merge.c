@@ -61,6 +61,29 @@ void hub_merge_end(struct hub_sub *sub)
     }
 }
 
+struct wire_position hub_merge_start(const struct hub_client *client, struct wire_position from)
+{
+    struct wire_position out;
+
+    if (client->merge != NULL && merge_out(client->merge, &out) && out.epoch == from.epoch &&
+        wire_position_cmp(&from, &out) < 0) {
+        return out;
+    }
+    return from;
+}
+
+void hub_merge_begin_anew(struct hub_sub *sub)
+{
+    struct merge_source *old = sub->source;
+
+    if (old != NULL) {
+        list_remove(&sub->in_merging);
+        sub->source = NULL;
+        hub_merge_begin(sub); /* first, so that the others do not go on to behind it */
+        merge_remove(old);
+    }
+}
+
 /* The client is sent away: what it misses now, it can have again. */
 static void overflow(struct hub_client *client)
 {

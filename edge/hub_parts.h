@@ -343,6 +343,10 @@ enum wire_err hub_event_make(struct hub_change *change, const struct row_def *de
 void hub_merge_join(struct hub_client *client);
 /* The sub becomes a source from where it is on, if its client has a merge and it has a position; and is none any more. */
 void hub_merge_begin(struct hub_sub *sub);
+/* From its `after`, which is another position than before. */
+void hub_merge_begin_anew(struct hub_sub *sub);
+/* Where a subscription that has no past may begin without breaking the order of commits: at `from` or later. */
+struct wire_position hub_merge_start(const struct hub_client *client, struct wire_position from);
 void hub_merge_end(struct hub_sub *sub);
 void hub_merge_push(struct hub_sub *sub, const struct wire_position *at, struct edge_frame *frame);
 /* Behind each frame of a shard. */

@@ -84,8 +84,12 @@ static const char *on_progress(struct hub_shard *shard, struct wire_reader *in)
     if (err != WIRE_OK) {
         return wire_err_text(err);
     }
+    if (progress.lsn == 0) {
+        return "a progress to nowhere";
+    }
+    /* A commit record may still begin exactly there: what is complete ends before it. */
     hub_flow_reach(&shard->live,
-                   &(struct wire_position){ progress.epoch, progress.lsn, UINT32_MAX });
+                   &(struct wire_position){ progress.epoch, progress.lsn - 1, UINT32_MAX });
     return NULL;
 }
 

@@ -186,7 +186,7 @@ static void acknowledge(struct hub_sub *sub, const struct wire_position *from)
         rt_counter_add(client->hub->metrics.resumed, 1);
     } else {
         bool live = sub->up->kind != WIRE_ACCEPT_SNAPSHOT;
-        sub->after = live ? hub_up_position(sub->up) : sub->up->from;
+        sub->after = live ? hub_merge_start(client, hub_up_position(sub->up)) : sub->up->from;
         sub->has_after = true;
     }
     sub->asked = false;
@@ -217,9 +217,12 @@ static void go_on(struct hub_sub *sub, const struct wire_position *from)
     sub->interrupted = false;
     if (sub->gone != HUB_NOT_GONE || missed) {
         struct wire_position position = hub_up_position(sub->up);
+        if (sub->gone != HUB_GONE_AHEAD) { /* a database that has gone back takes the order along */
+            position = hub_merge_start(sub->client, position);
+        }
         hub_sub_tell_gap(sub, &position);
         sub->after = position;
-        hub_merge_end(sub); /* the position may be an earlier one */
+        hub_merge_begin_anew(sub);
         sub->gone = HUB_NOT_GONE;
     }
     update_rows(sub);

@@ -70,6 +70,8 @@ struct merge {
     struct key open_key; /* (lsn, UINT32_MAX) */
     uint64_t open_epoch;
     uint64_t open_count;
+    bool has_out;
+    struct wire_position out; /* end of the last transaction that went out, at least in part */
 };
 
 static int compare(const struct key *a, const struct key *b)
@@ -329,6 +331,8 @@ static void count(struct merge *merge, const struct entry *entry)
         merge->open_key = (struct key){ entry->key.lsn, UINT32_MAX, entry->key.serial };
         merge->open_epoch = entry->epoch;
         merge->open_count = 0;
+        merge->has_out = true;
+        merge->out = (struct wire_position){ entry->epoch, entry->key.lsn, UINT32_MAX };
     }
     merge->open_count++;
 }
@@ -485,6 +489,12 @@ void merge_advance(struct merge_source *source, const struct wire_position *to)
         heap_fix(&merge->heaps[BY_MARK], source);
     }
     pump(merge);
+}
+
+bool merge_out(const struct merge *merge, struct wire_position *out)
+{
+    *out = merge->out;
+    return merge->has_out;
 }
 
 size_t merge_waiting_bytes(const struct merge *merge)

@@ -55,6 +55,9 @@ bool merge_push_note(struct merge_source *source, struct edge_frame *frame);
  * its shard says that it got further. Going back is ignored. */
 void merge_advance(struct merge_source *source, const struct wire_position *to);
 
+/* The end of the last transaction of which something has gone out; false: nothing has. What is to keep the order of commits
+ * must not begin before it. */
+bool merge_out(const struct merge *merge, struct wire_position *out);
 size_t merge_waiting_bytes(const struct merge *merge);
 
 #endif

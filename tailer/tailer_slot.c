@@ -68,7 +68,7 @@ static bool on_streaming(void *ctx, const struct slot_session *session)
     } else if (tailer->term->epoch != session->epoch) {
         struct wire_position from = {
             .epoch = tailer->term->epoch,
-            .lsn = publish_position_now(tailer->term->publish),
+            .lsn = publish_position_now(tailer->term->publish) - 1,
             .index = UINT32_MAX,
         };
         declare_gap(tailer, from, session,

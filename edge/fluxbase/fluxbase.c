@@ -114,30 +114,57 @@ static void handle(struct fluxbase_session *session, const struct fluxbase_messa
     }
 }
 
+static void send_too_many(struct fluxbase_session *session, struct rt_span channel)
+{
+    char limit[100];
+
+    (void)snprintf(limit, sizeof limit,
+                   "message ignored: more than %" PRId64 " messages per minute",
+                   session->fluxbase->config->realtime_message_rate);
+    fluxbase_send_error(session, WIRE_CODE_RATE_LIMITED, fluxbase_span(limit), channel);
+}
+
+static void on_message(struct fluxbase_session *session, const struct fluxbase_frame *frame,
+                       size_t number)
+{
+    struct fluxbase_message message;
+    struct fluxbase_refusal refusal;
+
+    rt_counter_add(session->fluxbase->messages, 1);
+    bool valid = fluxbase_read(frame, number, &message, &refusal);
+    if (!is_free(message.type) && !within_rate(session)) {
+        send_too_many(session, message.channel);
+    } else if (!valid) {
+        fluxbase_send_error(session, refusal.code, fluxbase_span(refusal.text), message.channel);
+    } else {
+        handle(session, &message);
+    }
+}
+
 static void on_text(void *user, struct edge_conn *conn, struct rt_span text)
 {
     struct fluxbase_session *session = user;
-    struct fluxbase_message message;
+    struct fluxbase_frame frame;
     struct fluxbase_refusal refusal;
 
     (void)conn;
     if (session->client == NULL || session->closing) {
         return;
     }
-    rt_counter_add(session->fluxbase->messages, 1);
-    bool valid = fluxbase_read(text, &message, &refusal);
-    if (!is_free(message.type) && !within_rate(session)) {
-        char limit[100];
-        (void)snprintf(limit, sizeof limit,
-                       "message ignored: more than %" PRId64 " messages per minute",
-                       session->fluxbase->config->realtime_message_rate);
-        fluxbase_send_error(session, WIRE_CODE_RATE_LIMITED, fluxbase_span(limit), message.channel);
-    } else if (!valid) {
-        fluxbase_send_error(session, refusal.code, fluxbase_span(refusal.text), message.channel);
+    if (fluxbase_parse(text, &frame, &refusal)) {
+        for (size_t i = 0; i < frame.count && !session->closing; i++) {
+            on_message(session, &frame, i);
+        }
     } else {
-        handle(session, &message);
+        rt_counter_add(session->fluxbase->messages, 1);
+        if (within_rate(session)) {
+            fluxbase_send_error(session, refusal.code, fluxbase_span(refusal.text),
+                                (struct rt_span){ 0 });
+        } else {
+            send_too_many(session, (struct rt_span){ 0 });
+        }
     }
-    fluxbase_message_fini(&message);
+    fluxbase_frame_fini(&frame);
 }
 
 /* --- sessions ---------------------------------------------------------------------------------------------- */

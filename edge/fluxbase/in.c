@@ -319,20 +319,45 @@ static bool read_members(const json_t *root, struct fluxbase_message *message,
     }
 }
 
-bool fluxbase_read(struct rt_span text, struct fluxbase_message *message,
-                   struct fluxbase_refusal *refusal)
+bool fluxbase_parse(struct rt_span text, struct fluxbase_frame *frame,
+                    struct fluxbase_refusal *refusal)
 {
     json_error_t error;
-
-    *message = (struct fluxbase_message){ 0 };
     json_t *root = json_loadb((const char *)text.data, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+
+    *frame = (struct fluxbase_frame){ .tree = root, .count = 1 };
     if (root == NULL) {
+        frame->count = 0;
         return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
                       "the message is not valid JSON: %s (line %d, column %d)", error.text,
                       error.line, error.column);
     }
-    message->tree = root;
+    if (json_is_array(root)) {
+        frame->count = json_array_size(root);
+        if (frame->count == 0 || frame->count > FLUXBASE_BATCH_MAX) {
+            frame->count = 0;
+            return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                          "an array of messages must have 1 to %u of them", FLUXBASE_BATCH_MAX);
+        }
+    }
+    return true;
+}
+
+void fluxbase_frame_fini(struct fluxbase_frame *frame)
+{
+    json_decref(frame->tree);
+    *frame = (struct fluxbase_frame){ 0 };
+}
+
+bool fluxbase_read(const struct fluxbase_frame *frame, size_t number,
+                   struct fluxbase_message *message, struct fluxbase_refusal *refusal)
+{
+    const json_t *root = json_is_array((const json_t *)frame->tree)
+                             ? json_array_get(frame->tree, number)
+                             : (const json_t *)frame->tree;
+
+    *message = (struct fluxbase_message){ 0 };
     if (!json_is_object(root)) {
         return fails(refusal, "the message must be a JSON object");
     }
@@ -342,10 +367,4 @@ bool fluxbase_read(struct rt_span text, struct fluxbase_message *message,
         return false;
     }
     return read_members(root, message, refusal);
-}
-
-void fluxbase_message_fini(struct fluxbase_message *message)
-{
-    json_decref(message->tree);
-    *message = (struct fluxbase_message){ 0 };
 }

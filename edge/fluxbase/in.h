@@ -20,6 +20,8 @@
 #include "proto/records.h"
 #include "runtime/buf.h"
 
+#define FLUXBASE_BATCH_MAX 100u /* messages in one frame */
+
 enum fluxbase_type {
     FLUXBASE_UNKNOWN, /* not read that far */
     FLUXBASE_SUBSCRIBE,
@@ -49,7 +51,6 @@ struct fluxbase_message {
     struct rt_span subscription_id; /* data NULL: not given */
     /* access_token */
     struct rt_span token;
-    void *tree; /* what the spans point into */
 };
 
 struct fluxbase_refusal {
@@ -57,9 +58,19 @@ struct fluxbase_refusal {
     char text[320];
 };
 
-/* False: *refusal says why; `message` holds what could be read (type, channel). Release it in either case. */
-bool fluxbase_read(struct rt_span text, struct fluxbase_message *message,
-                   struct fluxbase_refusal *refusal);
-void fluxbase_message_fini(struct fluxbase_message *message);
+/* What came in one WebSocket frame: one message, or an array of them, all of which are read before anything else happens:
+ * so subscriptions that go on together do so at one moment (a connection of whole transactions needs it). */
+struct fluxbase_frame {
+    void *tree;
+    size_t count; /* of messages */
+};
+bool fluxbase_parse(struct rt_span text, struct fluxbase_frame *frame,
+                    struct fluxbase_refusal *refusal);
+void fluxbase_frame_fini(struct fluxbase_frame *frame);
+
+/* Message `number` (from 0), valid as long as the frame. False: *refusal says why; `message` holds what could be read
+ * (type, channel). */
+bool fluxbase_read(const struct fluxbase_frame *frame, size_t number,
+                   struct fluxbase_message *message, struct fluxbase_refusal *refusal);
 
 #endif

@@ -48,7 +48,7 @@ export class ChaosClient {
     socket.on('open', () => {
       this.counts.connects += 1
       this.failures = 0
-      for (const each of this.subscriptions) this.subscribe(each)
+      this.subscribe(...this.subscriptions)
     })
     socket.on('message', data => this.socket === socket && this.hear(JSON.parse(data)))
     socket.on('ping', () => { this.heard = Date.now() })
@@ -72,13 +72,17 @@ export class ChaosClient {
     setTimeout(() => { if (!this.ended) work() }, ms)
   }
 
-  subscribe(each) {
+  // In one frame: whole transactions need all of them to go on at one moment.
+  subscribe(...wanted) {
     if (this.socket?.readyState !== WebSocket.OPEN) return
-    const how = this.howToGoOn(each)
-    each.asked = { ...how, at: Date.now(), socket: this.socket }
-    each.answered = false
-    if (each.byConfig) this.send({ type: 'subscribe', channel: each.channel, config: { event: each.event, schema: 'public', table: each.table, ...how } })
-    else this.send({ type: 'subscribe', channel: each.channel, ...how })
+    const messages = wanted.map(each => {
+      const how = this.howToGoOn(each)
+      each.asked = { ...how, at: Date.now(), socket: this.socket }
+      each.answered = false
+      if (each.byConfig) return { type: 'subscribe', channel: each.channel, config: { event: each.event, schema: 'public', table: each.table, ...how } }
+      return { type: 'subscribe', channel: each.channel, ...how }
+    })
+    this.send(messages.length > 1 ? messages : messages[0])
   }
 
   howToGoOn(each) {
@@ -117,13 +121,13 @@ export class ChaosClient {
       else this.counts.resumed += 1
       return
     }
-    if (each.copy) { if (!each.position) each.check.begin(position); return }
+    if (each.copy) { each.gone = null; if (!each.position) each.check.begin(position); return }
     if (each.gone) this.missed(each, each.gone, position, 'gone')
-    else if (each.position) this.note(`${each.channel}: acknowledged twice`)
+    else if (!each.position) this.transactions?.excuse(0, position.lsn)
+    else this.note(`${each.channel}: acknowledged twice`)
     each.check.begin(position)
     each.gone = null
     each.position = later(each.position, position)
-    this.transactions?.excuse(position.lsn)
   }
 
   refused(each, frame) {
@@ -138,7 +142,11 @@ export class ChaosClient {
     }
     this.counts.refused += 1
     const { socket } = this
-    this.later(RETRY, () => { if (this.socket === socket) this.subscribe(each) })
+    this.later(RETRY, () => {
+      if (this.socket !== socket) return
+      if (this.transactions) socket.terminate() // all together, or the order is lost
+      else this.subscribe(each)
+    })
   }
 
   change(each, payload) {
@@ -177,7 +185,7 @@ export class ChaosClient {
 
   missed(each, after, to, kind) {
     each.check.gap(after, to, kind)
-    this.transactions?.excuse(to.lsn)
+    this.transactions?.excuse(after.lsn, to.lsn)
   }
 
   // Everything up to here was delivered on all subscriptions of this connection.

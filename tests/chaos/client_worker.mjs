@@ -30,7 +30,7 @@ parentPort.on('message', async message => {
     const open = () => clients.filter(client => !client.complete(lsn))
     while (open().length > 0 && Date.now() - started < deadline) await new Promise(wake => setTimeout(wake, 50))
     const late = open().map(client => ({ name: client.plan.name, mode: client.plan.mode, socket: client.socket?.readyState ?? null,
-      waiting: client.subscriptions.filter(each => !(each.answered && each.position?.lsn >= lsn)).map(each => `${each.table} ${each.position?.text} ${each.answered}`) }))
+      waiting: client.subscriptions.filter(each => !(each.answered && each.position?.lsn >= lsn && (!each.copy || each.copy.settled))).map(each => `${each.table} ${each.position?.text} ${each.answered}${each.copy ? ` done ${each.copy.done} settled ${each.copy.settled}` : ""}`) }))
     await new Promise(wake => setTimeout(wake, 300)) // something that comes twice at the very end
     for (const client of clients) client.end()
     parentPort.postMessage({ results: clients.map(client => client.result(finals)), late, waited: Date.now() - started })

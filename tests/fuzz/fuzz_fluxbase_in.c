@@ -91,19 +91,27 @@ static void check_refused(const struct fluxbase_message *message,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    struct fluxbase_message message;
+    struct fluxbase_frame frame;
+    struct fluxbase_message message = { .type = FLUXBASE_UNKNOWN };
     struct fluxbase_refusal refusal = { .text = "" };
     uint8_t *text = malloc(len > 0 ? len : 1);
 
     if (len > 0) {
         memcpy(text, data, len);
     }
-    if (fluxbase_read((struct rt_span){ text, len }, &message, &refusal)) {
-        check_accepted(&message);
-    } else {
+    if (!fluxbase_parse((struct rt_span){ text, len }, &frame, &refusal)) {
+        must(frame.count == 0);
         check_refused(&message, &refusal);
     }
-    fluxbase_message_fini(&message);
+    must(frame.count <= FLUXBASE_BATCH_MAX);
+    for (size_t i = 0; i < frame.count; i++) {
+        if (fluxbase_read(&frame, i, &message, &refusal)) {
+            check_accepted(&message);
+        } else {
+            check_refused(&message, &refusal);
+        }
+    }
+    fluxbase_frame_fini(&frame);
     free(text);
     return 0;
 }

@@ -28,7 +28,7 @@ static const char *progress(const struct person *person)
 
 static void write_progress(struct fixture *f, uint64_t lsn)
 {
-    wire_encode_progress(&f->out, &(struct wire_progress){ EPOCH, lsn, 0 });
+    wire_encode_progress(&f->out, &(struct wire_progress){ EPOCH, lsn + 1, 0 });
 }
 
 static void test_progress_is_known_once_everything_is_answered(void **state)

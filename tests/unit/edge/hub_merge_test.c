@@ -29,7 +29,7 @@ static void in_force_on_both(struct fixture *f, struct person *ann)
 
 static void write_progress(struct fixture *f, uint64_t lsn)
 {
-    wire_encode_progress(&f->out, &(struct wire_progress){ EPOCH, lsn, 0 });
+    wire_encode_progress(&f->out, &(struct wire_progress){ EPOCH, lsn + 1, 0 });
 }
 
 #define OTHER(id) "1 t insert u new {\"id\":" id ",\"name\":\"x\"}.\n"
@@ -174,6 +174,25 @@ static void test_gap_lets_the_source_begin_anew(void **state)
     assert_string_equal(heard(ann), "gap a 10/30 to 10/12\n" ROW("2") "commit 15/-1 1\n");
 }
 
+/* The other table is further than the shard that lost its place: commits do not go back. */
+static void test_gap_ends_where_the_client_is(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join_for_transactions(f, 0, "anon");
+
+    in_force(f, ann);
+    transaction(f, 5, 30, "1");
+    (void)heard(ann);
+    fake_session(shard(), true);
+    gone_sub(f, announced(NULL), WIRE_GONE_TOO_OLD);
+    fake_write_group(&f->out, 9, "t");
+    accept_sub(f, announced(NULL), 9, 12);
+    transaction(f, 9, 15, "2");
+    transaction(f, 9, 31, "3");
+
+    assert_string_equal(heard(ann), "gap a 10/30 to 10/30\n" ROW("3") "commit 31/-1 1\n");
+}
+
 static void test_subscription_that_ends_holds_nothing_back(void **state)
 {
     struct fixture *f = *state;
@@ -236,6 +255,7 @@ int main(void)
         T(since_holds_others_back_from_the_start),
         T(frame_of_the_dialect_keeps_its_place),
         T(gap_lets_the_source_begin_anew),
+        T(gap_ends_where_the_client_is),
         T(subscription_that_ends_holds_nothing_back),
         T(too_much_that_waits_closes_the_client),
         T(changes_of_a_snapshot_pass_by),
