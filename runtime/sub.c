@@ -50,6 +50,8 @@ static const struct {
                       "Hellos refused: other version, unknown stream, or replaced" },
 };
 
+#define NOT_ARMED ((rt_usec)-1) /* 0 is a deadline: at once */
+
 struct rt_sub {
     struct link_rx rx;
     struct rt_metrics *metrics;
@@ -60,7 +62,7 @@ struct rt_sub {
     struct rt_zmq *stream_watch;
     struct rt_zmq *control_watch;
     struct rt_timer *timer;
-    rt_usec armed; /* what the timer is set to, monotonic */
+    rt_usec armed; /* what the timer is set to, monotonic; or NOT_ARMED */
     bool resting;  /* the stream is not read */
     bool inside;   /* of a callback of ours: what follows from it is done when it returns */
     struct rt_counter *counters[SUB_COUNTERS];
@@ -129,7 +131,7 @@ static void timer_due(void *ctx)
 {
     struct rt_sub *sub = ctx;
     sub->inside = true;
-    sub->armed = 0;
+    sub->armed = NOT_ARMED;
     finish(sub);
 }
 
