@@ -1,0 +1,20 @@
+/* broker/policy/deparse.h - a constant of the identity (an expression without row columns) as SQL with every name qualified.
+ *
+ * PostgreSQL evaluates it once per identity (fold.h). Only what is certain to be a constant is written: no volatile
+ * function, no clock, no table, no function that is opaque. Everything else is refused with the reason.
+ * Pure. Linear cost; recursion as deep as the tree (POLICY_TREE_DEPTH_MAX).
+ */
+#ifndef PGTIDE_BROKER_POLICY_DEPARSE_H
+#define PGTIDE_BROKER_POLICY_DEPARSE_H
+
+#include "broker/policy/facts.h"
+#include "broker/policy/tree.h"
+#include "runtime/buf.h"
+
+/* Appends the SQL. False: `*reason` says what is in the way (in the arena), and `out` is as it was. */
+bool policy_deparse(struct policy_arena *arena, const struct policy_facts *facts,
+                    const struct policy_tree *node, struct rt_buf *out, const char **reason);
+void policy_write_name(struct rt_buf *out, const struct policy_fact *fact);  /* "schema"."name" */
+void policy_write_literal(struct rt_buf *out, const char *text, size_t len); /* '…' */
+
+#endif

@@ -1,0 +1,30 @@
+/* broker/policy/member.h - subqueries that are membership tests: a semi-join between the row and another table.
+ *
+ *   EXISTS (SELECT … FROM m WHERE m.a = row.x AND m.b = constant AND …)
+ *   row.x IN (SELECT m.a FROM m WHERE …)        row.x = ANY (ARRAY (SELECT m.a FROM m WHERE …))
+ *
+ * Recognised, for pgtide explain and for the sets that will be kept from the WAL; until then they are a class of their own
+ * in the fallback. Pure.
+ */
+#ifndef PGTIDE_BROKER_POLICY_MEMBER_H
+#define PGTIDE_BROKER_POLICY_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/policy/tree.h"
+
+struct policy_membership {
+    uint32_t table;                  /* m */
+    uint32_t value;                  /* attribute number of m.a */
+    uint32_t op;                     /* the equality between the two */
+    const struct policy_tree *row;   /* row.x, an expression over the row */
+    const struct policy_tree *quals; /* all of WHERE; NULL: none */
+    bool null_matters;               /* IN: a NULL among the values makes "no" a NULL */
+};
+
+bool policy_membership_read(const struct policy_tree *sublink, struct policy_membership *out);
+/* row.x = ANY (ARRAY (…)): the whole SCALARARRAYOPEXPR. */
+bool policy_membership_read_array(const struct policy_tree *node, struct policy_membership *out);
+
+#endif

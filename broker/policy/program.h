@@ -1,0 +1,133 @@
+/* broker/policy/program.h - the compiled policies of one table for one role: straight-line code over sets of outcomes.
+ *
+ * Immutable once made (compile.h); eval.h runs it. Masks of outcomes live on a small stack, values are referred to: columns
+ * of the row, literals, constants of the identity ("folds"), results of earlier instructions. What could not be compiled
+ * is an instruction that says "anything", so there always is a program.
+ */
+#ifndef PGTIDE_BROKER_POLICY_PROGRAM_H
+#define PGTIDE_BROKER_POLICY_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/policy/allow.h"
+#include "broker/policy/arena.h"
+#include "broker/policy/value.h"
+
+#define POLICY_STACK_MAX 48u /* masks */
+#define POLICY_STACK_BASE                                                                          \
+    2u /* below the first mask: whatever is taken from the stack, it is there */
+#define POLICY_TEMPS_MAX 32u
+#define POLICY_FOLDS_MAX 256u
+
+enum policy_ref_kind {
+    POLICY_REF_COLUMN,
+    POLICY_REF_LITERAL,
+    POLICY_REF_FOLD,
+    POLICY_REF_TEMP,
+    POLICY_REF_NOW
+};
+
+struct policy_ref {
+    uint16_t kind;
+    uint16_t at; /* column: attribute number */
+};
+
+/* How the values of a type are read. */
+struct policy_shape {
+    uint32_t type;
+    enum policy_kind kind;            /* NONE: not understood */
+    enum policy_kind element;         /* of an array */
+    const struct policy_enum *labels; /* of an enum, or of the elements of an array */
+};
+
+/* The elements of an array that does not change, read once. */
+struct policy_list {
+    uint32_t count;
+    struct policy_value *values;
+};
+
+enum policy_code {
+    POLICY_PUSH,         /* the set `n` */
+    POLICY_BOOL,         /* a */
+    POLICY_COMPARE,      /* a compare b */
+    POLICY_DISTINCT,     /* a IS DISTINCT FROM b */
+    POLICY_IN_LIST,      /* a compare ANY or ALL of refs[at..at+n) */
+    POLICY_IN_ARRAY,     /* a compare ANY or ALL of the elements of b */
+    POLICY_IS_NULL,      /* a */
+    POLICY_MASK_IS_NULL, /* of the top */
+    POLICY_TEST, /* IS [NOT] TRUE, FALSE, UNKNOWN of the top: n is PostgreSQL's BoolTestType */
+    POLICY_NOT,
+    POLICY_AND, /* the two topmost */
+    POLICY_OR,
+    POLICY_SKIP,         /* to instruction `at`, if the top cannot be true */
+    POLICY_CASE,         /* n pairs and a default on the stack, in order */
+    POLICY_COALESCE,     /* n masks */
+    POLICY_SET_CAST,     /* temp = a as `cast` */
+    POLICY_SET_COALESCE, /* temp = first of refs[at..at+n) */
+    POLICY_SET_NULLIF,   /* temp = NULL if a = b else a */
+    POLICY_SET_CASE, /* n conditions on the stack; temp = one of refs[at..at+n], the last one is the default */
+    POLICY_SET_MASK, /* temp = the top */
+};
+
+enum policy_cast_to {
+    POLICY_CAST_SAME,
+    POLICY_CAST_NUMERIC,
+    POLICY_CAST_FLOAT8,
+    POLICY_CAST_TEXT,
+    POLICY_CAST_BOOL_TEXT
+};
+
+struct policy_instruction {
+    uint8_t code;
+    uint8_t compare;
+    uint8_t cast;
+    bool all; /* ALL, not ANY */
+    uint16_t n;
+    uint16_t temp;
+    uint32_t at;
+    struct policy_ref a;
+    struct policy_ref b;
+    const struct policy_shape *shape; /* of an array's elements */
+};
+
+enum policy_leaf_class { POLICY_LEAF_MEMBERSHIP, POLICY_LEAF_SQL };
+
+/* Why a part of a policy is not compiled: for pgtide explain. */
+struct policy_leaf {
+    enum policy_leaf_class kind;
+    const char *policy;
+    const char *reason;
+};
+
+struct policy_fold_item {
+    const char *sql;
+    struct policy_shape shape;
+};
+
+struct policy_program {
+    struct policy_arena arena;
+    uint32_t count;
+    const struct policy_instruction *code;
+    uint32_t ref_count;
+    const struct policy_ref *refs;
+    uint32_t literal_count;
+    const struct policy_value *literals;
+    uint32_t fold_count;
+    const struct policy_fold_item *folds;
+    uint32_t
+        column_count; /* the highest attribute number in use; shapes by attribute number, from 0 */
+    const struct policy_shape *columns;
+    uint32_t leaf_count;
+    const struct policy_leaf *leaves;
+    uint32_t op_count; /* operators compiled, for the coverage of tests */
+    const uint32_t *ops;
+    bool always; /* no row restriction at all */
+    bool uses_row;
+    bool uses_clock;
+    bool
+        guards; /* has CASE or COALESCE: an error in an arm that is not taken may still come while planning */
+    bool guarded_unknown; /* something not compiled is below one */
+};
+
+#endif

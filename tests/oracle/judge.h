@@ -1,0 +1,59 @@
+/* tests/oracle/judge.h - PostgreSQL's answer and the broker's, for one world.
+ *
+ * Truth is row-level security itself: a SELECT under the identity's role and settings. Where it raises an error, each row is
+ * asked for alone, by an index scan that meets no other row; an error means that the row is not visible.
+ */
+#ifndef PGTIDE_TESTS_ORACLE_JUDGE_H
+#define PGTIDE_TESTS_ORACLE_JUDGE_H
+
+#include <libpq-fe.h>
+
+#include "broker/policy/eval.h"
+#include "broker/policy/fold.h"
+#include "broker/policy/loader.h"
+#include "tests/oracle/world.h"
+
+enum lane { LANE_CONSTANT, LANE_COMPILED, LANE_MEMBERSHIP, LANE_FALLBACK, LANE_DENIED, LANE_COUNT };
+enum { OPS_MAX = 512 };
+
+struct tally {
+    uint64_t worlds;
+    uint64_t policies;      /* sets of policies that PostgreSQL took */
+    uint64_t refused;       /* and that it did not */
+    uint64_t decisions;     /* of whole rows */
+    uint64_t visible;       /* according to PostgreSQL */
+    uint64_t masked;        /* of rows with missing columns */
+    uint64_t masked_denied; /* because of what is missing */
+    uint64_t leaked;
+    uint64_t withheld;
+    uint64_t raised; /* rows that raise an error */
+    uint64_t lanes[LANE_COUNT];
+    uint64_t ops[OPS_MAX]; /* by place in the allow-list */
+    double eval_seconds;
+    double truth_seconds;
+    double fold_seconds;
+    double load_seconds;
+};
+
+struct judge {
+    PGconn *conn;
+    uint32_t rows;
+    bool stop_at_first; /* mismatch */
+    bool quiet;
+    bool explain; /* prints why policies are not compiled */
+    struct tally tally;
+};
+
+/* A world with `sets` sets of policies and `identities` for each. False when the server cannot be talked to. */
+bool judge_world(struct judge *judge, uint64_t seed, uint32_t sets, uint32_t identities);
+bool judge_setup(struct judge *judge,
+                 bool objects); /* the session, and what policies are made of */
+
+/* pg.c: one statement or several; false prints the error. */
+bool pg_run(PGconn *conn, const char *sql);
+PGresult *pg_ask(PGconn *conn, const char *sql, int count, const char *const *params);
+/* The last result with rows of several statements; NULL on an error. */
+PGresult *pg_last(PGconn *conn, const char *sql);
+double seconds_now(void);
+
+#endif
