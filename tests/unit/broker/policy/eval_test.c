@@ -1,0 +1,285 @@
+/* tests/unit/broker/policy/eval_test.c - policies of PostgreSQL's own trees, compiled and judged. */
+#include "tests/unit/broker/policy/kit.h"
+
+#define T OUTCOME_TRUE
+#define F OUTCOME_FALSE
+#define N OUTCOME_NULL
+#define E OUTCOME_ERROR
+#define M OUTCOME_MISSING
+
+#define ALICE "11111111-1111-1111-1111-111111111111"
+#define BOB   "22222222-2222-2222-2222-222222222222"
+
+static void test_owner(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_owner);
+    assert_int_equal(kit.program->leaf_count, 0);
+    assert_int_equal(kit.program->fold_count, 1);
+    assert_string_equal(kit.program->folds[0].sql, "\"auth\".\"uid\"()");
+    kit.constants[0] = policy_value_parse(POLICY_KIND_BYTES, ALICE, 36, NULL);
+    kit_set(&kit, 2, ALICE);
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 2, BOB);
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 2, NULL);
+    assert_int_equal(kit_eval(&kit), N);
+    policy_row_set(&kit.row, 2, POLICY_CELL_UNCHANGED, "", 0);
+    assert_int_equal(kit_eval(&kit), M);
+    policy_row_clear(&kit.row);
+    assert_int_equal(kit_eval(&kit), M);
+    kit_set(&kit, 2, ALICE);
+    kit.constants[0] = policy_value_state(VALUE_ERROR);
+    assert_int_equal(kit_eval(&kit), E);
+    kit_set(&kit, 2, NULL);
+    assert_int_equal(kit_eval(&kit), N | E);
+    kit.binding.refused = true;
+    assert_int_equal(kit_eval(&kit), E);
+    kit_free(&kit);
+}
+
+static void test_and_or_not(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_public);
+    kit_set(&kit, 8, "t");
+    kit_set(&kit, 4, NULL);
+    kit_set(&kit, 3, "x");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 8, "f");
+    kit_set(&kit, 4, "4");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 3, "y");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 4, "3");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 4, NULL);
+    assert_int_equal(kit_eval(&kit), N);
+    kit_free(&kit);
+}
+
+static void test_lists_with_null(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_list);
+    kit_set(&kit, 4, "2");
+    kit_set(&kit, 3, "b c");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 4, "3");
+    assert_int_equal(kit_eval(&kit), N);
+    kit_set(&kit, 4, "1");
+    kit_set(&kit, 3, "NULL");
+    assert_int_equal(kit_eval(&kit), N);
+    kit_free(&kit);
+}
+
+static void test_case_and_coalesce(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_case);
+    kit_set(&kit, 4, NULL);
+    kit_set(&kit, 5, "1.5");
+    kit_set(&kit, 3, "b");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 5, "1.49");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 4, "1");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 3, "ab");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 3, NULL);
+    assert_int_equal(kit_eval(&kit), F);
+    kit.binding.errors = true; /* planning may raise what no row reaches */
+    assert_int_equal(kit_eval(&kit), F | E);
+    kit_free(&kit);
+}
+
+static void test_enums_and_the_clock(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_enum);
+    assert_true(kit.program->uses_clock);
+    kit_set(&kit, 6, "ok");
+    kit_set(&kit, 9, "2023-11-14 22:13:20.000001+00"); /* now is 2023-11-14 22:13:20 */
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 9, "2023-11-14 22:13:20+00");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 9, "infinity");
+    kit_set(&kit, 6, "happy");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 6, "new label");
+    assert_int_equal(kit_eval(&kit), T | F);
+    kit_free(&kit);
+}
+
+static void test_constants_of_the_identity(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_claim);
+    assert_int_equal(kit.program->fold_count, 2);
+    assert_string_equal(kit.program->folds[0].sql,
+                        "((\"auth\".\"jwt\"() OPERATOR(\"pg_catalog\".->>) CAST('role' AS "
+                        "\"pg_catalog\".\"text\")) "
+                        "OPERATOR(\"pg_catalog\".=) CAST('admin' AS \"pg_catalog\".\"text\"))");
+    assert_string_equal(
+        kit.program->folds[1].sql,
+        "CAST(\"pg_catalog\".\"current_setting\"(CAST('app.n' AS \"pg_catalog\".\"text\")) AS "
+        "\"pg_catalog\".\"int4\")");
+    kit.constants[0] = policy_value_parse(POLICY_KIND_BOOL, "true", 4, NULL);
+    kit.constants[1] = policy_value_parse(POLICY_KIND_INT, "7", 1, NULL);
+    kit_set(&kit, 4, "7");
+    assert_int_equal(kit_eval(&kit), T);
+    kit.constants[0] = policy_value_state(VALUE_ERROR);
+    assert_int_equal(kit_eval(&kit), E);
+    kit_set(&kit, 4, "8");
+    assert_int_equal(kit_eval(&kit), E); /* what follows cannot make it true */
+    kit_free(&kit);
+}
+
+static void test_arrays_of_the_row(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_tags);
+    kit_set(&kit, 4, "3");
+    kit_set(&kit, 7, "{b,a}");
+    assert_int_equal(kit_eval(&kit), T);
+    kit_set(&kit, 7, "{b,NULL}");
+    assert_int_equal(kit_eval(&kit), N);
+    kit_set(&kit, 7, "{}");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_set(&kit, 7, "{a}");
+    kit_set(&kit, 4, "4");
+    assert_int_equal(kit_eval(&kit), F);
+    kit_free(&kit);
+}
+
+static void test_what_is_not_compiled_says_why(void **state)
+{
+    static const struct {
+        const char *tree;
+        enum policy_leaf_class kind;
+        const char *reason;
+    } trees[] = {
+        { tree_regex, POLICY_LEAF_SQL, "operator ~ (641)" },
+        { tree_member, POLICY_LEAF_MEMBERSHIP, "membership in table" },
+        { tree_array, POLICY_LEAF_MEMBERSHIP, "membership in table" },
+        { tree_in, POLICY_LEAF_MEMBERSHIP, "membership in table" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+        struct kit kit;
+        kit_compile(&kit, trees[i].tree);
+        assert_int_equal(kit.program->leaf_count, 1);
+        assert_int_equal(kit.program->leaves[0].kind, trees[i].kind);
+        assert_non_null(strstr(kit.program->leaves[0].reason, trees[i].reason));
+        kit_free(&kit);
+    }
+}
+
+/* One disjunct that is not compiled: the other one may still deny or, if nothing can raise, not decide alone. */
+static void test_a_part_that_is_not_compiled(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_regex);
+    kit_set(&kit, 3, "a");
+    kit_set(&kit, 8, "t");
+    assert_int_equal(outcome_answer(kit_eval(&kit)), POLICY_ASK);
+    kit_set(&kit, 8, "f");
+    assert_int_equal(kit_eval(&kit), T | E);
+    kit_free(&kit);
+}
+
+static void test_rules_combine(void **state)
+{
+    struct policy_facts *facts = kit_facts();
+    struct policy_arena arena = { 0 };
+    const struct policy_tree *open = policy_tree_parse(&arena, tree_public, strlen(tree_public));
+    const struct policy_tree *claim = policy_tree_parse(&arena, tree_owner, strlen(tree_owner));
+    struct policy_rule rules[] = { { "check", true, false, NULL },
+                                   { "open", true, true, open },
+                                   { "mine", false, true, claim },
+                                   { "broken", true, true, NULL } };
+    struct policy_cell cells[KIT_COLUMNS] = { 0 };
+    struct policy_row row = { KIT_COLUMNS, cells };
+    struct policy_value constant = policy_value_parse(POLICY_KIND_BYTES, ALICE, 36, NULL);
+    struct policy_binding binding = { 1, &constant, false, false };
+    static const struct {
+        uint32_t from;
+        uint32_t count;
+        bool exempt;
+        uint8_t set;
+    } cases[] = { { 0, 0, false, F },          { 0, 0, true, T },  { 0, 1, false, F },
+                  { 0, 2, false, T },          { 1, 2, false, F }, { 2, 1, false, F },
+                  { 3, 1, false, OUTCOME_ANY } };
+
+    (void)state;
+    policy_row_set(&row, 2, POLICY_CELL_TEXT, BOB, 36);
+    policy_row_set(&row, 3, POLICY_CELL_TEXT, "x", 1);
+    policy_row_set(&row, 4, POLICY_CELL_TEXT, "1", 1);
+    policy_row_set(&row, 8, POLICY_CELL_TEXT, "t", 1);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct policy_program *program =
+            policy_compile(facts, cases[i].exempt, rules + cases[i].from, cases[i].count);
+        assert_int_equal(policy_eval(program, &binding, &row, 0), cases[i].set);
+        policy_program_free(program);
+    }
+    policy_arena_fini(&arena);
+    policy_facts_free(facts);
+}
+
+/* CASE with more arms than the stack has room for. */
+static void test_too_large_is_anything(void **state)
+{
+    struct rt_buf text = { 0 };
+    struct kit kit;
+
+    (void)state;
+    rt_buf_puts(&text, "{CASEEXPR :casetype 16 :arg <> :args (");
+    for (int i = 0; i < 200; i++) {
+        rt_buf_puts(&text, "{CASEWHEN :expr {VAR :varlevelsup 0 :varattno 8 :vartype 16} :result "
+                           "{VAR :varlevelsup 0 "
+                           ":varattno 8 :vartype 16}}");
+    }
+    rt_buf_puts(&text, ") :defresult {VAR :varlevelsup 0 :varattno 8 :vartype 16}}");
+    kit_compile(&kit, rt_buf_cstr(&text));
+    assert_int_equal(kit.program->count, 1);
+    assert_int_equal(kit_eval(&kit), OUTCOME_ANY);
+    kit_free(&kit);
+    rt_buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_and_or_not),
+        cmocka_unit_test(test_lists_with_null),
+        cmocka_unit_test(test_case_and_coalesce),
+        cmocka_unit_test(test_enums_and_the_clock),
+        cmocka_unit_test(test_constants_of_the_identity),
+        cmocka_unit_test(test_arrays_of_the_row),
+        cmocka_unit_test(test_what_is_not_compiled_says_why),
+        cmocka_unit_test(test_a_part_that_is_not_compiled),
+        cmocka_unit_test(test_rules_combine),
+        cmocka_unit_test(test_too_large_is_anything),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
