@@ -49,6 +49,7 @@ void compile_leaf(struct compiler *c, enum policy_leaf_class kind, const char *r
                                 policy_arena_copy(&c->program->arena, reason, strlen(reason)) };
 
     rt_buf_append(&c->leaves, &leaf, sizeof(leaf));
+    c->program->never = c->program->never || kind == POLICY_LEAF_NEVER;
     c->program->guarded_unknown = c->program->guarded_unknown || c->guards > 0;
 }
 

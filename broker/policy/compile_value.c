@@ -140,9 +140,13 @@ static struct operand compile_column(struct compiler *c, const struct policy_tre
     struct policy_shape none = { 0 };
 
     if (!policy_tree_number(node, "varlevelsup", &level) || level != 0 ||
-        !policy_tree_number(node, "varattno", &column) || column < 1 || column > COLUMN_MAX ||
-        !policy_tree_oid(node, "vartype", &type)) {
-        return compile_unknown_value(c, "a system column, or the whole row");
+        !policy_tree_number(node, "varattno", &column) || column > COLUMN_MAX ||
+        !policy_tree_oid(node, "vartype", &type) || column == 0) {
+        return compile_unknown_value(c, "the whole row");
+    }
+    if (column < 0) {
+        compile_leaf(c, POLICY_LEAF_NEVER, "a system column, which a row in the WAL does not have");
+        return unknown(c);
     }
     while (c->columns.len < (size_t)column * sizeof(none)) {
         rt_buf_append(&c->columns, &none, sizeof(none));

@@ -213,7 +213,7 @@ static uint8_t with_guarded(const struct machine *m, uint8_t set)
 uint8_t policy_eval(const struct policy_program *program, const struct policy_binding *binding,
                     struct policy_row *row, int64_t now)
 {
-    struct machine m;
+    struct machine m __attribute__((uninitialized)); /* the temps are set before they are read */
     uint32_t i = 0;
 
     m.program = program;

@@ -16,6 +16,7 @@
 enum policy_cell_kind {
     POLICY_CELL_MISSING,   /* not in the record: key-only old tuples, generated columns */
     POLICY_CELL_UNCHANGED, /* TOASTed and untouched */
+    POLICY_CELL_DROPPED,   /* a column that is no more; in no image */
     POLICY_CELL_NULL,
     POLICY_CELL_TEXT,
 };

@@ -37,7 +37,7 @@ uint8_t eval_coalesce(const uint8_t *masks, uint16_t count)
         return masks[count - 1];
     }
     for (uint16_t i = 0; i < count; i++) {
-        result |= masks[i] & ~OUTCOME_NULL;
+        result |= masks[i] & (uint8_t)~OUTCOME_NULL;
         if ((masks[i] & OUTCOME_NULL) == 0) {
             return result;
         }

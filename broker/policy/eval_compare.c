@@ -131,7 +131,7 @@ static uint8_t in_elements(const struct policy_instruction *at, const struct pol
 static uint8_t in_text(const struct policy_instruction *at, const struct policy_value *a,
                        const struct policy_value *b)
 {
-    char scratch[ARRAY_TEXT_MAX];
+    char scratch[ARRAY_TEXT_MAX] __attribute__((uninitialized));
     struct policy_array array;
     const char *text = NULL;
     size_t len = 0;

@@ -34,6 +34,8 @@
     X(COALESCE_TAKES_LAST, "coalesce-takes-last")                                                  \
     X(LIKE_NO_ESCAPE, "like-no-escape")                                                            \
     X(PLANNING_IGNORED, "planning-errors-ignored")                                                 \
+    X(FALLBACK_ERROR_IS_YES, "fallback-error-is-yes")                                              \
+    X(FALLBACK_NO_SETTINGS, "fallback-without-settings")                                           \
     X(UNKNOWN_IS_FALSE, "unknown-is-false")
 
 enum policy_fault {

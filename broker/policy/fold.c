@@ -5,18 +5,10 @@
 #include <string.h>
 
 #include "broker/policy/deparse.h"
+#include "broker/policy/sql.h"
 
 /* An element of the answer: its first character says what it is. */
 enum { ANSWER_VALUE = 'v', ANSWER_NULL = 'n', ANSWER_ERROR = 'e' };
-
-static void write_identifier(struct rt_buf *out, const char *name)
-{
-    rt_buf_putc(out, '"');
-    for (; *name != 0; name++) {
-        rt_buf_puts(out, *name == '"' ? "\"\"" : (char[]){ *name, 0 });
-    }
-    rt_buf_putc(out, '"');
-}
 
 static void write_text(struct rt_buf *out, const char *text)
 {
@@ -30,9 +22,9 @@ static void write_block(struct rt_buf *out, const struct policy_program *program
     struct rt_buf select = { 0 };
 
     rt_buf_puts(&select, "EXPLAIN SELECT 1 FROM ");
-    write_identifier(&select, schema);
+    policy_sql_identifier(&select, schema);
     rt_buf_putc(&select, '.');
-    write_identifier(&select, table);
+    policy_sql_identifier(&select, table);
     rt_buf_puts(out, "DECLARE r pg_catalog.text[] := '{}'; v pg_catalog.text; BEGIN "
                      "BEGIN EXECUTE ");
     write_text(out, rt_buf_cstr(&select));
@@ -48,41 +40,16 @@ static void write_block(struct rt_buf *out, const struct policy_program *program
     rt_buf_fini(&select);
 }
 
-/* A dollar quote that the text does not contain. */
-static void quote_block(struct rt_buf *out, struct rt_buf *block)
-{
-    char tag[32] = "$pgtide$";
-
-    for (int i = 0; strstr(rt_buf_cstr(block), tag) != NULL; i++) {
-        struct rt_buf name = { 0 };
-        rt_buf_printf(&name, "$pgtide%d$", i);
-        memcpy(tag, rt_buf_cstr(&name), name.len + 1 < sizeof(tag) ? name.len + 1 : sizeof(tag));
-        rt_buf_fini(&name);
-    }
-    rt_buf_puts(out, "DO ");
-    rt_buf_puts(out, tag);
-    rt_buf_append(out, block->data, block->len);
-    rt_buf_puts(out, tag);
-}
-
 void policy_fold_sql(struct rt_buf *out, const struct policy_program *program,
                      const struct policy_identity *identity, const char *schema, const char *table)
 {
     struct rt_buf block = { 0 };
 
-    rt_buf_puts(out, "BEGIN READ ONLY; SELECT pg_catalog.set_config('role', ");
-    write_text(out, identity->role);
-    rt_buf_puts(out, ", true)");
-    for (size_t i = 0; i < identity->setting_count; i++) {
-        rt_buf_puts(out, ", pg_catalog.set_config(");
-        write_text(out, identity->settings[i].name);
-        rt_buf_puts(out, ", ");
-        write_text(out, identity->settings[i].value);
-        rt_buf_puts(out, ", true)");
-    }
+    rt_buf_puts(out, "BEGIN READ ONLY; SELECT ");
+    policy_sql_identity(out, identity);
     rt_buf_puts(out, "; ");
     write_block(&block, program, schema, table);
-    quote_block(out, &block);
+    policy_sql_block(out, &block);
     rt_buf_puts(out, "; SELECT pg_catalog.current_setting('pgtide.fold'); COMMIT");
     rt_buf_fini(&block);
 }

@@ -3,6 +3,7 @@
  * Questions are (schema, table, role), many in one statement. What applies to a role is judged by its inherited privileges (a NOINHERIT
  * member does not get the policies of its group); owners are exempt unless FORCE; superusers and BYPASSRLS always are.
  *
+ * The session's search_path must be empty, so that the texts of policies name everything in full.
  * A table is filled by rows and then compiled; it keeps the texts that its trees point into. One thread. Linear cost.
  */
 #ifndef PGTIDE_BROKER_POLICY_LOADER_H

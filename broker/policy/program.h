@@ -91,7 +91,11 @@ struct policy_instruction {
     const struct policy_shape *shape; /* of an array's elements */
 };
 
-enum policy_leaf_class { POLICY_LEAF_MEMBERSHIP, POLICY_LEAF_SQL };
+enum policy_leaf_class {
+    POLICY_LEAF_MEMBERSHIP,
+    POLICY_LEAF_SQL,
+    POLICY_LEAF_NEVER, /* not even the fallback can: the answer is no, unless the rest decides */
+};
 
 /* Why a part of a policy is not compiled: for pgtide explain. */
 struct policy_leaf {
@@ -127,6 +131,7 @@ struct policy_program {
     bool uses_clock;
     bool
         guards; /* has CASE or COALESCE: an error in an arm that is not taken may still come while planning */
+    bool never;           /* has a leaf of class NEVER: what is not decided is denied */
     bool guarded_unknown; /* something not compiled is below one */
 };
 

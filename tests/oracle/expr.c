@@ -176,6 +176,9 @@ static void expr_value(struct world *world, struct rt_buf *out, const struct typ
 
 static const struct type *some_type(struct world *world)
 {
+    if (prng_chance(&world->rng, 20)) {
+        return world->columns[prng_below(&world->rng, 3)]; /* int4, text, bool */
+    }
     return prng_chance(&world->rng, 85)
                ? world->columns[prng_below(&world->rng, world->column_count)]
                : &world_types[prng_below(&world->rng, world_type_count)];
@@ -348,6 +351,10 @@ static void fixed(struct world *world, struct rt_buf *out)
         "(t.tableoid > 0)",
         "((c1, c2) = (1, 'a'))",
         "((c1, c2) < (2, 'b'))",
+        "(c2 = 'a' COLLATE o.loose)",
+        "(c2 <> 'AB' COLLATE o.loose)",
+        "(NOT (c3 AND current_setting('app.n')::int > 1))",
+        "(NOT (c1 = 1 AND c3 AND (auth.jwt() ->> 'admin')::bool))",
         "(c3::text = 'true')",
         "(c3::text <> 't')",
         "(CASE WHEN c3 THEN true ELSE 1 / 0 = 1 END)",

@@ -208,7 +208,7 @@ static bool ask_truth(struct round *round, const struct identity *identity)
 static void mismatch(const struct round *round, const struct compiled *c,
                      const struct identity *identity, uint32_t row, uint8_t set, const char *what)
 {
-    if (round->judge->quiet) {
+    if (round->judge->quiet || round->judge->tally.leaked + round->judge->tally.withheld > 3) {
         return;
     }
     printf("%s: --seed %" PRIu64
@@ -308,12 +308,49 @@ static void count_ops(struct tally *tally, const struct policy_program *program,
     }
 }
 
+/* Rows to ask PostgreSQL about. */
+struct asked {
+    size_t count;
+    uint32_t rows[ROWS_MAX];
+    struct rt_buf images[ROWS_MAX];
+};
+
+static void note_asked(struct round *round, struct asked *asked, const struct policy_row *row,
+                       uint32_t at)
+{
+    if (policy_image_write(&asked->images[asked->count], row, round->world->column_count + 1)) {
+        (void)rt_buf_cstr(&asked->images[asked->count]);
+        asked->rows[asked->count++] = at;
+    }
+}
+
+static uint32_t judge_asked(struct round *round, const struct compiled *c,
+                            const struct identity *identity, struct asked *asked)
+{
+    struct policy_verdicts verdicts;
+    uint32_t wrongs = 0;
+
+    if (asked->count > 0 &&
+        fallback_ask(round->judge, &c->table, identity, asked->images, asked->count, &verdicts)) {
+        for (size_t i = 0; i < asked->count; i++) {
+            uint8_t set = verdicts.verdicts[i] == POLICY_VERDICT_YES ? OUTCOME_TRUE : OUTCOME_FALSE;
+            wrongs += wrong(round, c, identity, asked->rows[i], set);
+        }
+        policy_verdicts_fini(&verdicts);
+    }
+    for (size_t i = 0; i < asked->count; i++) {
+        rt_buf_fini(&asked->images[i]);
+    }
+    return wrongs;
+}
+
 static bool judge_rows(struct round *round, const struct compiled *c,
                        const struct policy_constants *constants, const struct identity *identity)
 {
     struct policy_cell cells[WORLD_COLUMNS_MAX + 1] = { 0 };
     struct policy_row row = { WORLD_COLUMNS_MAX + 1, cells };
     struct tally *tally = &round->judge->tally;
+    struct asked *asked = calloc(1, sizeof(*asked));
     uint32_t wrongs = 0;
     double began = seconds_now();
 
@@ -321,19 +358,24 @@ static bool judge_rows(struct round *round, const struct compiled *c,
         fill(round, i, &row);
         uint8_t set =
             policy_eval(c->program, &constants->binding, &row, (int64_t)time(NULL) * 1000000);
-        tally->lanes[lane_of(c->program, &constants->binding, outcome_answer(set))]++;
+        enum policy_answer answer = outcome_answer(set);
+        bool never = answer == POLICY_ASK && c->program->never;
+        tally->lanes[never ? LANE_DENIED : lane_of(c->program, &constants->binding, answer)]++;
         tally->visible += round->visible[i] == '1';
         tally->raised += round->visible[i] == 'e';
-        wrongs += wrong(round, c, identity, i, set);
-        wrongs += judge_masked(round, c, constants, identity, &row, i);
-        if (wrongs > 0 && round->judge->stop_at_first) {
-            return false;
+        tally->system_columns += never;
+        if (answer == POLICY_ASK && !never) {
+            note_asked(round, asked, &row, i);
         }
+        wrongs += answer != POLICY_ASK && wrong(round, c, identity, i, set);
+        wrongs += judge_masked(round, c, constants, identity, &row, i);
     }
     tally->eval_seconds += seconds_now() - began;
+    wrongs += judge_asked(round, c, identity, asked);
+    free(asked);
     tally->decisions += round->judge->rows;
     count_ops(tally, c->program, round->judge->rows);
-    return true;
+    return wrongs == 0 || !round->judge->stop_at_first;
 }
 
 static bool judge_identity(struct round *round)
@@ -407,14 +449,13 @@ bool judge_setup(struct judge *judge, bool objects)
 {
     struct rt_buf sql = { 0 };
 
-    rt_buf_printf(
-        &sql,
-        "SET client_min_messages = error; SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET "
-        "bytea_output = 'hex';"
-        "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET jit = off; SET "
-        "enable_seqscan = off;"
-        "SET enable_bitmapscan = off; SET o.rows = '%u'; SET standard_conforming_strings = on;",
-        judge->rows);
+    rt_buf_puts(&sql,
+                "SET client_min_messages = error; SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET "
+                "bytea_output = 'hex';"
+                "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET jit = off; SET "
+                "enable_seqscan = off;"
+                "SET enable_bitmapscan = off; SET search_path = ''; SET "
+                "standard_conforming_strings = on;");
     bool good = pg_run(judge->conn, rt_buf_cstr(&sql));
     rt_buf_clear(&sql);
     world_setup_sql(&sql);

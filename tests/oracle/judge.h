@@ -1,7 +1,8 @@
 /* tests/oracle/judge.h - PostgreSQL's answer and the broker's, for one world.
  *
  * Truth is row-level security itself: a SELECT under the identity's role and settings. Where it raises an error, each row is
- * asked for alone, by an index scan that meets no other row; an error means that the row is not visible.
+ * asked for alone, by its ctid: a TID scan meets no other row, and leaves the policies' condition as it is (an index scan
+ * drops what its condition implies). An error means that the row is not visible.
  */
 #ifndef PGTIDE_TESTS_ORACLE_JUDGE_H
 #define PGTIDE_TESTS_ORACLE_JUDGE_H
@@ -9,6 +10,7 @@
 #include <libpq-fe.h>
 
 #include "broker/policy/eval.h"
+#include "broker/policy/fallback.h"
 #include "broker/policy/fold.h"
 #include "broker/policy/loader.h"
 #include "tests/oracle/world.h"
@@ -33,6 +35,8 @@ struct tally {
     double truth_seconds;
     double fold_seconds;
     double load_seconds;
+    double fallback_seconds;
+    uint64_t system_columns; /* denied because of them */
 };
 
 struct judge {
@@ -48,6 +52,12 @@ struct judge {
 bool judge_world(struct judge *judge, uint64_t seed, uint32_t sets, uint32_t identities);
 bool judge_setup(struct judge *judge,
                  bool objects); /* the session, and what policies are made of */
+
+/* fallback.c: what the broker would ask about `row`s of the world; NULL: no answer. */
+struct policy_verdicts;
+bool fallback_ask(struct judge *judge, const struct policy_table *table,
+                  const struct identity *identity, const struct rt_buf *images, size_t count,
+                  struct policy_verdicts *out);
 
 /* pg.c: one statement or several; false prints the error. */
 bool pg_run(PGconn *conn, const char *sql);

@@ -74,16 +74,18 @@ void world_setup_sql(struct rt_buf *out)
         "CREATE OR REPLACE FUNCTION o.teams() RETURNS int LANGUAGE sql STABLE AS $$select "
         "count(*)::int from o.memb$$;"
         "CREATE OR REPLACE FUNCTION o.truth(visible OUT text) LANGUAGE plpgsql AS $$"
-        "DECLARE i int; n int; BEGIN visible := ''; FOR i IN SELECT generate_series(1, "
-        "current_setting('o.rows')::int) LOOP"
-        " BEGIN EXECUTE pg_catalog.format('SELECT count(*) FROM o.t WHERE id = %s', i) INTO n;"
+        "DECLARE c text; n int; BEGIN visible := ''; FOREACH c IN ARRAY "
+        "current_setting('o.ctids')::text[] LOOP"
+        " BEGIN EXECUTE pg_catalog.format('SELECT count(*) FROM o.t WHERE ctid = %L', c) INTO n;"
         " visible := visible || n::text; EXCEPTION WHEN OTHERS THEN visible := visible || 'e'; "
         "END; END LOOP; END $$;"
         "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY "
         "'{o_anon,o_user,o_deep,o_owner,o_ownmem,o_team}'::text[] LOOP"
-        " IF to_regrole(r) IS NULL THEN EXECUTE 'CREATE ROLE ' || r; END IF; END LOOP;"
-        " IF to_regrole('o_noinherit') IS NULL THEN CREATE ROLE o_noinherit NOINHERIT; END IF;"
-        " IF to_regrole('o_bypass') IS NULL THEN CREATE ROLE o_bypass BYPASSRLS; END IF; END $$;"
+        " IF pg_catalog.to_regrole(r) IS NULL THEN EXECUTE 'CREATE ROLE ' || r; END IF; END LOOP;"
+        " IF pg_catalog.to_regrole('o_noinherit') IS NULL THEN CREATE ROLE o_noinherit NOINHERIT; "
+        "END IF;"
+        " IF pg_catalog.to_regrole('o_bypass') IS NULL THEN CREATE ROLE o_bypass BYPASSRLS; END "
+        "IF; END $$;"
         "GRANT o_team TO o_user, o_noinherit; GRANT o_user TO o_deep; GRANT o_owner TO o_ownmem");
 }
 
@@ -154,7 +156,8 @@ void world_make(struct world *world, uint64_t seed, uint32_t rows, struct rt_buf
     for (uint32_t i = 1; i <= rows; i++) {
         write_row(world, out, i);
     }
-    rt_buf_puts(out, "; ");
+    rt_buf_puts(out, "; SELECT set_config('o.ctids', (SELECT array_agg(ctid::text ORDER BY id) "
+                     "FROM o.t)::text, false); ");
     write_nested(world, out);
 }
 

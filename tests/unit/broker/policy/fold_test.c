@@ -1,4 +1,5 @@
 /* tests/unit/broker/policy/fold_test.c - constants asked of PostgreSQL, and policies read from its catalog. */
+#include "broker/policy/fallback.h"
 #include "broker/policy/fold.h"
 #include "broker/policy/loader.h"
 #include "tests/unit/broker/policy/kit.h"
@@ -138,6 +139,68 @@ static void test_rows_of_policies(void **state)
     policy_facts_free(facts);
 }
 
+static void test_an_image_of_a_row(void **state)
+{
+    struct policy_cell cells[5] = { 0 };
+    struct policy_row row = { 5, cells };
+    struct rt_buf out = { 0 };
+
+    (void)state;
+    policy_row_set(&row, 1, POLICY_CELL_TEXT, "1", 1);
+    policy_row_set(&row, 2, POLICY_CELL_NULL, "", 0);
+    policy_row_set(&row, 3, POLICY_CELL_DROPPED, "", 0);
+    policy_row_set(&row, 4, POLICY_CELL_TEXT, "a\"b\\,", 5);
+    policy_row_set(&row, 5, POLICY_CELL_TEXT, "", 0);
+    assert_true(policy_image_write(&out, &row, 5));
+    assert_string_equal(rt_buf_cstr(&out), "(\"1\",,\"a\"\"b\\\\,\",\"\")");
+    assert_false(policy_image_write(&out, &row, 6));
+    policy_row_set(&row, 2, POLICY_CELL_UNCHANGED, "", 0);
+    assert_false(policy_image_write(&out, &row, 5));
+    rt_buf_fini(&out);
+}
+
+static void test_the_fallback(void **state)
+{
+    const char *const one[POLICY_LOADER_COLUMNS] = {
+        "1", "P", "a", "1", "1", tree_owner, "one", ""
+    };
+    const char *const two[POLICY_LOADER_COLUMNS] = {
+        "1", "P", "b", "1", "1", tree_owner, "two", ""
+    };
+    const char *const check[POLICY_LOADER_COLUMNS] = { "1", "P", "c", "1", "0", "", "", "" };
+    const char *const both[POLICY_LOADER_COLUMNS] = {
+        "1", "P", "d", "0", "1", tree_owner, "and", ""
+    };
+    static const char *const images[] = { "(1)", "(it's)" };
+    struct policy_table table = { 0 };
+    struct policy_identity identity = { "r", NULL, 0 };
+    struct policy_question question = { &table, &identity };
+    struct policy_verdicts verdicts;
+    struct rt_buf sql = { 0 };
+
+    (void)state;
+    policy_table_add(&table, one);
+    policy_table_add(&table, two);
+    policy_table_add(&table, check);
+    policy_table_add(&table, both);
+    struct policy_batch batch = { "s", "t", images, 2, &question, 1 };
+    policy_fallback_sql(&sql, &batch);
+    const char *text = rt_buf_cstr(&sql);
+    assert_non_null(strstr(text, "WHERE ((two) OR (one)) AND (and);"));
+    assert_non_null(strstr(text, "ARRAY['(1)', '(it''s)']::\"s\".\"t\"[]"));
+    assert_non_null(strstr(text, "PERFORM pg_catalog.set_config('role', 'r', true);"));
+    assert_true(policy_fallback_read(&verdicts, "{5:5:,1,e}", 10, 2));
+    assert_string_equal(verdicts.snapshot, "5:5:");
+    assert_int_equal(verdicts.verdicts[0], POLICY_VERDICT_YES);
+    assert_int_equal(verdicts.verdicts[1], POLICY_VERDICT_ERROR);
+    policy_verdicts_fini(&verdicts);
+    assert_false(policy_fallback_read(&verdicts, "{5:5:,1}", 8, 2));
+    assert_false(policy_fallback_read(&verdicts, "{5:5:,1,1,1}", 12, 2));
+    assert_false(policy_fallback_read(&verdicts, "", 0, 0));
+    policy_table_fini(&table);
+    rt_buf_fini(&sql);
+}
+
 static void test_wanted_facts(void **state)
 {
     struct policy_facts *facts = policy_facts_new();
@@ -164,8 +227,9 @@ static void test_wanted_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_question),  cmocka_unit_test(test_the_answer),
-        cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_rows_of_policies),
+        cmocka_unit_test(test_the_question),      cmocka_unit_test(test_the_answer),
+        cmocka_unit_test(test_who_is_exempt),     cmocka_unit_test(test_rows_of_policies),
+        cmocka_unit_test(test_an_image_of_a_row), cmocka_unit_test(test_the_fallback),
         cmocka_unit_test(test_wanted_facts),
     };
 
