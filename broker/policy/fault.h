@@ -36,6 +36,7 @@
     X(PLANNING_IGNORED, "planning-errors-ignored")                                                 \
     X(FALLBACK_ERROR_IS_YES, "fallback-error-is-yes")                                              \
     X(FALLBACK_NO_SETTINGS, "fallback-without-settings")                                           \
+    X(ANCHOR_OF_ONE_DISJUNCT, "anchor-of-one-disjunct")                                            \
     X(UNKNOWN_IS_FALSE, "unknown-is-false")
 
 enum policy_fault {

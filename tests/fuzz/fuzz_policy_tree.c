@@ -1,11 +1,13 @@
 /* tests/fuzz/fuzz_policy_tree.c - any text as the analysed tree of a policy: parsed, compiled and run.
  *
- * What the compiler makes of it must run within its stack on rows in every state, and a set of outcomes is never empty.
+ * What the compiler makes of it must run within its stack on rows in every state, a set of outcomes is never empty,
+ * and what the anchors exclude cannot be true.
  * The facts are those of the unit tests.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/anchor.h"
 #include "broker/policy/compile.h"
 #include "broker/policy/eval.h"
 #include "tests/unit/broker/policy/kit_facts.h"
@@ -27,6 +29,8 @@ static void run(const struct policy_program *program)
                                   : policy_value_parse(program->folds[i].shape.kind, "1", 1,
                                                        program->folds[i].shape.labels);
     }
+    struct policy_anchors anchors;
+    policy_anchors_find(program, &binding, &anchors);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) + 3; i++) {
         policy_row_clear(&row);
         for (uint32_t column = 1; column <= COLUMNS && i > 0; column++) {
@@ -35,7 +39,8 @@ static void run(const struct policy_program *program)
             policy_row_set(&row, column, kind, texts[text], (uint32_t)strlen(texts[text]));
         }
         uint8_t set = policy_eval(program, &binding, &row, 0);
-        if (set == 0 || set > 31) {
+        bool excluded = !policy_anchors_admit(&anchors, program, &row) && (set & OUTCOME_TRUE) != 0;
+        if (set == 0 || set > 31 || excluded) {
             abort();
         }
     }

@@ -344,6 +344,22 @@ static uint32_t judge_asked(struct round *round, const struct compiled *c,
     return wrongs;
 }
 
+/* What the anchors exclude must not be able to match. */
+static bool judge_anchors(struct round *round, const struct compiled *c,
+                          const struct identity *identity, const struct policy_anchors *anchors,
+                          struct policy_row *row, uint32_t at, uint8_t set)
+{
+    bool admitted = policy_anchors_admit(anchors, c->program, row);
+
+    round->judge->tally.skipped += !admitted;
+    if (admitted || (set & OUTCOME_TRUE) == 0) {
+        return false;
+    }
+    round->judge->tally.withheld++;
+    mismatch(round, c, identity, at, set, "WITHHELD by its anchors");
+    return true;
+}
+
 static bool judge_rows(struct round *round, const struct compiled *c,
                        const struct policy_constants *constants, const struct identity *identity)
 {
@@ -351,9 +367,13 @@ static bool judge_rows(struct round *round, const struct compiled *c,
     struct policy_row row = { WORLD_COLUMNS_MAX + 1, cells };
     struct tally *tally = &round->judge->tally;
     struct asked *asked = calloc(1, sizeof(*asked));
+    struct policy_anchors anchors;
     uint32_t wrongs = 0;
     double began = seconds_now();
 
+    policy_anchors_find(c->program, &constants->binding, &anchors);
+    tally->anchored += c->program->uses_row && !anchors.all;
+    tally->unanchored += c->program->uses_row && anchors.all;
     for (uint32_t i = 0; i < round->judge->rows; i++) {
         fill(round, i, &row);
         uint8_t set =
@@ -368,6 +388,7 @@ static bool judge_rows(struct round *round, const struct compiled *c,
             note_asked(round, asked, &row, i);
         }
         wrongs += answer != POLICY_ASK && wrong(round, c, identity, i, set);
+        wrongs += judge_anchors(round, c, identity, &anchors, &row, i, set);
         wrongs += judge_masked(round, c, constants, identity, &row, i);
     }
     tally->eval_seconds += seconds_now() - began;

@@ -9,6 +9,7 @@
 
 #include <libpq-fe.h>
 
+#include "broker/policy/anchor.h"
 #include "broker/policy/eval.h"
 #include "broker/policy/fallback.h"
 #include "broker/policy/fold.h"
@@ -36,6 +37,9 @@ struct tally {
     double fold_seconds;
     double load_seconds;
     double fallback_seconds;
+    uint64_t anchored; /* of programs that are not constant: with anchors */
+    uint64_t unanchored;
+    uint64_t skipped;        /* decisions that an index would not have to make */
     uint64_t system_columns; /* denied because of them */
 };
 

@@ -118,6 +118,12 @@ static void print(const struct tally *tally, uint64_t seed)
     for (int i = 0; i < LANE_COUNT; i++) {
         printf(" %s %.2f %%", lane_names[i], 100.0 * (double)tally->lanes[i] / (double)all);
     }
+    printf("\nanchors: for %.1f %% of programs and identities; %.1f %% of decisions need no look",
+           100.0 * (double)tally->anchored /
+               (double)(tally->anchored + tally->unanchored > 0
+                            ? tally->anchored + tally->unanchored
+                            : 1),
+           100.0 * (double)tally->skipped / (double)all);
     printf("\nseconds: evaluation %.1f, truth %.1f, loading %.1f, folding %.1f, fallback %.1f\n",
            tally->eval_seconds, tally->truth_seconds, tally->load_seconds, tally->fold_seconds,
            tally->fallback_seconds);
