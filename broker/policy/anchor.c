@@ -10,23 +10,16 @@
 struct search {
     struct machine m; /* for its values only; there is no row */
     uint32_t depth;
-    struct policy_anchors *stack[POLICY_STACK_MAX];
+    struct policy_anchors *stack; /* POLICY_STACK_MAX of them */
 };
 
 static struct policy_anchors *push(struct search *s, bool all)
 {
-    struct policy_anchors *set = rt_alloc(sizeof(*set));
+    struct policy_anchors *set = &s->stack[s->depth++];
 
     set->all = all;
-    s->stack[s->depth++] = set;
+    set->count = 0;
     return set;
-}
-
-static void pop(struct search *s, uint32_t count)
-{
-    while (count-- > 0) {
-        free(s->stack[--s->depth]);
-    }
 }
 
 /* Values that compare equal have the same payload; numerics and floats have more than one text. */
@@ -124,22 +117,22 @@ static void find_mask(struct search *s, const struct policy_instruction *at)
 
 static void find_and(struct search *s)
 {
-    struct policy_anchors *a = s->stack[s->depth - 2];
-    struct policy_anchors *b = s->stack[s->depth - 1];
+    struct policy_anchors *a = &s->stack[s->depth - 2];
+    struct policy_anchors *b = &s->stack[s->depth - 1];
 
     if (!b->all && (a->all || b->count < a->count)) {
         *a = *b;
     }
-    pop(s, 1);
+    s->depth--;
 }
 
 static void find_or(struct search *s)
 {
-    struct policy_anchors *a = s->stack[s->depth - 2];
-    const struct policy_anchors *b = s->stack[s->depth - 1];
+    struct policy_anchors *a = &s->stack[s->depth - 2];
+    const struct policy_anchors *b = &s->stack[s->depth - 1];
 
     if (POLICY_FAULT(POLICY_FAULT_ANCHOR_OF_ONE_DISJUNCT)) {
-        pop(s, 1);
+        s->depth--;
         return;
     }
     if (a->all || b->all || a->count + b->count > POLICY_ANCHORS_MAX) {
@@ -148,7 +141,7 @@ static void find_or(struct search *s)
         memcpy(&a->list[a->count], b->list, b->count * sizeof(b->list[0]));
         a->count += b->count;
     }
-    pop(s, 1);
+    s->depth--;
 }
 
 static void step(struct search *s, const struct policy_instruction *at)
@@ -180,18 +173,18 @@ static void step(struct search *s, const struct policy_instruction *at)
     case POLICY_NOT:
     case POLICY_TEST:
     case POLICY_MASK_IS_NULL:
-        s->stack[s->depth - 1]->all = true;
+        s->stack[s->depth - 1].all = true;
         return;
     case POLICY_CASE:
     case POLICY_COALESCE:
-        pop(s, at->code == POLICY_CASE ? 2 * (uint32_t)at->n + 1 : at->n);
+        s->depth -= at->code == POLICY_CASE ? 2 * (uint32_t)at->n + 1 : at->n;
         push(s, true);
         return;
     case POLICY_SET_CASE:
-        pop(s, at->n);
+        s->depth -= at->n;
         return;
     case POLICY_SET_MASK:
-        pop(s, 1);
+        s->depth--;
         return;
     default: /* POLICY_SKIP, other temps */
         return;
@@ -201,18 +194,20 @@ static void step(struct search *s, const struct policy_instruction *at)
 void policy_anchors_find(const struct policy_program *program, const struct policy_binding *binding,
                          struct policy_anchors *out)
 {
-    struct search s = { .m = { .program = program, .binding = binding } };
+    struct search s = { .m = { .program = program, .binding = binding },
+                        .depth = POLICY_STACK_BASE };
 
     out->all = false;
     out->count = 0;
     if (binding->refused) {
         return;
     }
+    s.stack = rt_alloc(POLICY_STACK_MAX * sizeof(*s.stack));
     for (uint32_t i = 0; i < program->count; i++) {
         step(&s, &program->code[i]);
     }
-    *out = *s.stack[0];
-    pop(&s, s.depth);
+    *out = s.stack[POLICY_STACK_BASE];
+    free(s.stack);
 }
 
 bool policy_anchors_admit(const struct policy_anchors *anchors,
