@@ -215,16 +215,13 @@ static void compile_coalesce(struct compiler *c, const struct policy_tree *node)
 static void compile_sublink(struct compiler *c, const struct policy_tree *node)
 {
     struct policy_membership membership;
-    char text[160];
+    const char *reason = "a subquery over tables";
+    bool recognised = policy_membership_read(node, &membership);
 
-    if (policy_membership_read(node, &membership)) {
-        (void)snprintf(text, sizeof(text), "membership in table %u, by its column %u",
-                       (unsigned)membership.table, (unsigned)membership.value);
-        compile_leaf(c, POLICY_LEAF_MEMBERSHIP, text);
-    } else {
-        compile_leaf(c, POLICY_LEAF_SQL, "a subquery over tables");
+    if (!recognised || !compile_membership(c, &membership, &reason)) {
+        compile_leaf(c, recognised ? POLICY_LEAF_MEMBERSHIP : POLICY_LEAF_SQL, reason);
+        compile_unknown_mask(c);
     }
-    compile_unknown_mask(c);
 }
 
 /* A column, a constant, a CASE … whose value is a boolean. */
@@ -308,6 +305,9 @@ static void compile_rule(struct compiler *c, const struct policy_rule *rule, boo
         }
         return;
     }
+    if (policy_has_system_column(rule->qual)) {
+        compile_leaf(c, POLICY_LEAF_NEVER, "a system column, which a row in the WAL does not have");
+    }
     compile_bool(c, rule->qual);
 }
 
@@ -375,6 +375,7 @@ static void finish(struct compiler *c)
     p->folds = keep(c, &c->folds, sizeof(*p->folds), &p->fold_count);
     p->columns = keep(c, &c->columns, sizeof(*p->columns), &p->column_count);
     p->leaves = keep(c, &c->leaves, sizeof(*p->leaves), &p->leaf_count);
+    p->tables = keep(c, &c->tables, sizeof(*p->tables), &p->table_count);
     p->ops = keep(c, &c->ops, sizeof(*p->ops), &p->op_count);
     p->uses_row = p->column_count > 0;
 }

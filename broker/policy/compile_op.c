@@ -165,15 +165,12 @@ static void compile_in_array(struct compiler *c, const struct policy_allow_op *o
 static void compile_array_membership(struct compiler *c, const struct policy_tree *node)
 {
     struct policy_membership membership;
-    char text[160];
+    const char *reason = "a subquery over tables";
+    bool recognised = policy_membership_read_array(node, &membership);
 
-    if (policy_membership_read_array(node, &membership)) {
-        (void)snprintf(text, sizeof(text), "membership in table %u, by its column %u",
-                       (unsigned)membership.table, (unsigned)membership.value);
-        compile_leaf(c, POLICY_LEAF_MEMBERSHIP, text);
+    if (!recognised || !compile_membership(c, &membership, &reason)) {
+        compile_leaf(c, recognised ? POLICY_LEAF_MEMBERSHIP : POLICY_LEAF_SQL, reason);
         compile_unknown_mask(c);
-    } else {
-        unknown_operation(c, "a subquery over tables");
     }
 }
 

@@ -17,8 +17,10 @@ struct compiler {
     struct rt_buf leaves;
     struct rt_buf columns;
     struct rt_buf ops;
-    bool too_large; /* for the limits of program.h: nothing of it is used */
-    uint32_t stack; /* masks at this point */
+    struct rt_buf tables;
+    int64_t row_level; /* of VARs that are the row's: 1 inside of EXISTS */
+    bool too_large;    /* for the limits of program.h: nothing of it is used */
+    uint32_t stack;    /* masks at this point */
     uint32_t temps;
     uint32_t guards; /* enclosing CASE and COALESCE */
     bool positive;   /* nothing above but ANDs: a set without true is as good as false */
@@ -40,6 +42,13 @@ void compile_unknown_mask(struct compiler *c);
 struct operand compile_value(struct compiler *c, const struct policy_tree *node);
 struct operand compile_unknown_value(struct compiler *c, const char *reason);
 struct operand compile_fold(struct compiler *c, const struct policy_tree *node, bool *done);
+/* Constants of the identity by their SQL, the same only once. False: there are too many. */
+bool compile_fold_sql(struct compiler *c, struct rt_buf *sql, const struct policy_shape *shape,
+                      struct policy_ref *out);
+/* compile_member.c: false when it is no membership test that can be had as a set. */
+struct policy_membership;
+bool compile_membership(struct compiler *c, const struct policy_membership *members,
+                        const char **reason);
 /* compile_op.c: comparisons. */
 bool compile_operation(struct compiler *c, const struct policy_tree *node);
 const struct policy_allow_op *compile_allowed_op(struct compiler *c, const struct policy_tree *node,

@@ -139,14 +139,13 @@ static struct operand compile_column(struct compiler *c, const struct policy_tre
     uint32_t type = 0;
     struct policy_shape none = { 0 };
 
-    if (!policy_tree_number(node, "varlevelsup", &level) || level != 0 ||
+    if (!policy_tree_number(node, "varlevelsup", &level) || level != c->row_level ||
         !policy_tree_number(node, "varattno", &column) || column > COLUMN_MAX ||
         !policy_tree_oid(node, "vartype", &type) || column == 0) {
         return compile_unknown_value(c, "the whole row");
     }
     if (column < 0) {
-        compile_leaf(c, POLICY_LEAF_NEVER, "a system column, which a row in the WAL does not have");
-        return unknown(c);
+        return unknown(c); /* compile_rule has said why */
     }
     while (c->columns.len < (size_t)column * sizeof(none)) {
         rt_buf_append(&c->columns, &none, sizeof(none));
@@ -168,37 +167,43 @@ static bool is_now(const struct policy_tree *node)
            (function == FUNCTION_NOW || function == FUNCTION_TRANSACTION_TIMESTAMP);
 }
 
-/* A constant of the identity, the same SQL only once. `*done` false: it is none; the reason has been recorded. */
+bool compile_fold_sql(struct compiler *c, struct rt_buf *sql, const struct policy_shape *shape,
+                      struct policy_ref *out)
+{
+    const struct policy_fold_item *items = (const void *)c->folds.data;
+    size_t count = c->folds.len / sizeof(*items);
+    size_t at = 0;
+
+    while (at < count && strcmp(items[at].sql, rt_buf_cstr(sql)) != 0) {
+        at++;
+    }
+    if (at == POLICY_FOLDS_MAX) {
+        return false;
+    }
+    if (at == count) {
+        struct policy_fold_item item = {
+            policy_arena_copy(&c->program->arena, (const char *)sql->data, sql->len), *shape
+        };
+        rt_buf_append(&c->folds, &item, sizeof(item));
+    }
+    *out = (struct policy_ref){ POLICY_REF_FOLD, (uint16_t)at };
+    return true;
+}
+
+/* A constant of the identity. `*done` false: it is none. */
 struct operand compile_fold(struct compiler *c, const struct policy_tree *node, bool *done)
 {
     struct rt_buf sql = { 0 };
     const char *reason = "";
     struct operand out = { .shape = policy_shape_of(c->facts, policy_type_of_node(node)) };
-    size_t count = c->folds.len / sizeof(struct policy_fold_item);
 
     *done = true;
     if (policy_tree_is(node, "CONST")) {
         return compile_const(c, node);
     }
-    *done = false;
-    if (out.shape.kind == POLICY_KIND_NONE || count >= POLICY_FOLDS_MAX ||
-        !policy_deparse(&c->program->arena, c->facts, node, &sql, &reason)) {
-        rt_buf_fini(&sql);
-        return out;
-    }
-    *done = true;
-    const struct policy_fold_item *items = (const void *)c->folds.data;
-    size_t at = 0;
-    while (at < count && strcmp(items[at].sql, rt_buf_cstr(&sql)) != 0) {
-        at++;
-    }
-    if (at == count) {
-        struct policy_fold_item item = {
-            policy_arena_copy(&c->program->arena, (const char *)sql.data, sql.len), out.shape
-        };
-        rt_buf_append(&c->folds, &item, sizeof(item));
-    }
-    out.ref = (struct policy_ref){ POLICY_REF_FOLD, (uint16_t)at };
+    *done = out.shape.kind != POLICY_KIND_NONE &&
+            policy_deparse(&c->program->arena, c->facts, node, &sql, &reason) &&
+            compile_fold_sql(c, &sql, &out.shape, &out.ref);
     rt_buf_fini(&sql);
     return out;
 }

@@ -8,21 +8,13 @@
 #include "broker/policy/allow.h"
 #include "broker/policy/body.h"
 #include "broker/policy/datum.h"
+#include "broker/policy/deparse_parts.h"
 #include "broker/policy/look.h"
-
-struct writer {
-    struct policy_arena *arena;
-    const struct policy_facts *facts;
-    struct rt_buf *out;
-    const char *reason;
-    const struct policy_tree *case_arg; /* what CASETESTEXPR stands for */
-};
+#include "broker/policy/sql.h"
 
 typedef bool (*write_fn)(struct writer *w, const struct policy_tree *node);
 
-static bool write_node(struct writer *w, const struct policy_tree *node);
-
-static bool refuse(struct writer *w, const char *what, const char *name)
+bool deparse_refuse(struct writer *w, const char *what, const char *name)
 {
     char text[256];
 
@@ -33,45 +25,12 @@ static bool refuse(struct writer *w, const char *what, const char *name)
     return false;
 }
 
-/* --- names ------------------------------------------------------------------------------------ */
-
-static void write_quoted(struct rt_buf *out, const char *name)
-{
-    rt_buf_putc(out, '"');
-    for (; *name != 0; name++) {
-        if (*name == '"') {
-            rt_buf_putc(out, '"');
-        }
-        rt_buf_putc(out, *name);
-    }
-    rt_buf_putc(out, '"');
-}
-
-void policy_write_name(struct rt_buf *out, const struct policy_fact *fact)
-{
-    write_quoted(out, fact->schema);
-    rt_buf_putc(out, '.');
-    write_quoted(out, fact->name);
-}
-
-void policy_write_literal(struct rt_buf *out, const char *text, size_t len)
-{
-    rt_buf_putc(out, '\'');
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\'') {
-            rt_buf_putc(out, '\'');
-        }
-        rt_buf_putc(out, text[i]);
-    }
-    rt_buf_putc(out, '\'');
-}
-
 static bool write_type(struct writer *w, uint32_t oid)
 {
     const struct policy_type_fact *type = policy_facts_type(w->facts, oid);
 
     if (type == NULL) {
-        return refuse(w, "an unknown type", "");
+        return deparse_refuse(w, "an unknown type", "");
     }
     policy_write_name(w->out, &type->f);
     return true;
@@ -84,42 +43,43 @@ static bool check_function(struct writer *w, uint32_t oid)
     const struct policy_function_fact *function = policy_facts_function(w->facts, oid);
 
     if (function == NULL) {
-        return refuse(w, "an unknown function", "");
+        return deparse_refuse(w, "an unknown function", "");
     }
     if (function->set) {
-        return refuse(w, "a function that returns a set: ", function->f.name);
+        return deparse_refuse(w, "a function that returns a set: ", function->f.name);
     }
     if (oid < POLICY_TYPE_FIRST_OWN && function->internal) {
         bool constant = function->volatility == 'i' ||
                         (function->volatility == 's' && policy_allow_stable(oid));
-        return constant ||
-               refuse(w, "a function that depends on more than the identity: ", function->f.name);
+        return constant || deparse_refuse(w, "a function that depends on more than the identity: ",
+                                          function->f.name);
     }
     return policy_body_is_constant(w->facts, function) ||
-           refuse(w, "a function whose result may depend on tables or time: ", function->f.name);
+           deparse_refuse(
+               w, "a function whose result may depend on tables or time: ", function->f.name);
 }
 
-static bool check_operator(struct writer *w, const struct policy_tree *node, uint32_t *out)
+bool deparse_check_operator(struct writer *w, const struct policy_tree *node, uint32_t *out)
 {
     uint32_t oid = 0;
 
     if (!policy_tree_oid(node, "opno", &oid)) {
-        return refuse(w, "an operator without a number", "");
+        return deparse_refuse(w, "an operator without a number", "");
     }
     const struct policy_op_fact *op = policy_facts_op(w->facts, oid);
     if (op == NULL || op->f.name[strspn(op->f.name, "+-*/<>=~!@#%^&|`?")] != 0) {
-        return refuse(w, "an unknown operator", "");
+        return deparse_refuse(w, "an unknown operator", "");
     }
     *out = oid;
     return check_function(w, op->function);
 }
 
-static void write_operator(struct writer *w, uint32_t oid)
+void deparse_operator(struct writer *w, uint32_t oid)
 {
     const struct policy_op_fact *op = policy_facts_op(w->facts, oid);
 
     rt_buf_puts(w->out, " OPERATOR(");
-    write_quoted(w->out, op->f.schema);
+    policy_sql_identifier(w->out, op->f.schema);
     rt_buf_printf(w->out, ".%s) ", op->f.name);
 }
 
@@ -131,7 +91,7 @@ static bool write_list(struct writer *w, const struct policy_tree *first, const 
         if (at != first) {
             rt_buf_puts(w->out, separator);
         }
-        if (!write_node(w, at)) {
+        if (!deparse_node(w, at)) {
             return false;
         }
     }
@@ -144,7 +104,7 @@ static bool write_const(struct writer *w, const struct policy_tree *node)
 
     if (!policy_datum_read(w->arena, w->facts, node, &datum)) {
         const struct policy_type_fact *type = policy_facts_type(w->facts, datum.type);
-        return refuse(w, "a constant of type ", type != NULL ? type->f.name : "?");
+        return deparse_refuse(w, "a constant of type ", type != NULL ? type->f.name : "?");
     }
     rt_buf_puts(w->out, "CAST(");
     if (datum.is_null) {
@@ -165,7 +125,7 @@ static bool write_function(struct writer *w, const struct policy_tree *node)
 
     if (!policy_tree_oid(node, "funcid", &oid) ||
         !policy_tree_bool(node, "funcvariadic", &variadic) || !check_function(w, oid)) {
-        return refuse(w, "a function call", "");
+        return deparse_refuse(w, "a function call", "");
     }
     policy_write_name(w->out, &policy_facts_function(w->facts, oid)->f);
     rt_buf_putc(w->out, '(');
@@ -173,7 +133,7 @@ static bool write_function(struct writer *w, const struct policy_tree *node)
     for (const struct policy_tree *at = first; at != NULL; at = at->next) {
         rt_buf_puts(w->out, at != first ? ", " : "");
         rt_buf_puts(w->out, variadic && at->next == NULL ? "VARIADIC " : "");
-        if (!write_node(w, at)) {
+        if (!deparse_node(w, at)) {
             return false;
         }
     }
@@ -187,18 +147,18 @@ static bool write_opexpr(struct writer *w, const struct policy_tree *node)
     uint32_t count = policy_tree_count(args);
     uint32_t op = 0;
 
-    if (!check_operator(w, node, &op) || count < 1 || count > 2) {
+    if (!deparse_check_operator(w, node, &op) || count < 1 || count > 2) {
         return false;
     }
     rt_buf_putc(w->out, '(');
     if (count == 2) {
-        if (!write_node(w, args)) {
+        if (!deparse_node(w, args)) {
             return false;
         }
         args = args->next;
     }
-    write_operator(w, op);
-    bool good = write_node(w, args);
+    deparse_operator(w, op);
+    bool good = deparse_node(w, args);
     rt_buf_putc(w->out, ')');
     return good;
 }
@@ -210,9 +170,9 @@ static bool write_named_op(struct writer *w, const struct policy_tree *node, con
     const struct policy_tree *args = policy_tree_elements(node, "args");
     uint32_t op = 0;
 
-    if (!check_operator(w, node, &op) || op >= POLICY_TYPE_FIRST_OWN ||
+    if (!deparse_check_operator(w, node, &op) || op >= POLICY_TYPE_FIRST_OWN ||
         policy_tree_count(args) != 2) {
-        return refuse(w, "a comparison with an operator of its own", "");
+        return deparse_refuse(w, "a comparison with an operator of its own", "");
     }
     rt_buf_puts(w->out, open);
     bool good = write_list(w, args, between);
@@ -236,17 +196,17 @@ static bool write_array_op(struct writer *w, const struct policy_tree *node)
     bool any = false;
     uint32_t op = 0;
 
-    if (!check_operator(w, node, &op) || !policy_tree_bool(node, "useOr", &any) ||
+    if (!deparse_check_operator(w, node, &op) || !policy_tree_bool(node, "useOr", &any) ||
         policy_tree_count(args) != 2) {
         return false;
     }
     rt_buf_putc(w->out, '(');
-    if (!write_node(w, args)) {
+    if (!deparse_node(w, args)) {
         return false;
     }
-    write_operator(w, op);
+    deparse_operator(w, op);
     rt_buf_puts(w->out, any ? "ANY (" : "ALL (");
-    bool good = write_node(w, args->next);
+    bool good = deparse_node(w, args->next);
     rt_buf_puts(w->out, "))");
     return good;
 }
@@ -258,10 +218,10 @@ static bool write_cast(struct writer *w, const struct policy_tree *node)
 
     if (!policy_tree_oid(node, "resulttype", &type) ||
         (policy_tree_number(node, "resulttypmod", &typmod) && typmod >= 0)) {
-        return refuse(w, "a cast with a length", "");
+        return deparse_refuse(w, "a cast with a length", "");
     }
     rt_buf_puts(w->out, "CAST(");
-    if (!write_node(w, policy_tree_get(node, "arg"))) {
+    if (!deparse_node(w, policy_tree_get(node, "arg"))) {
         return false;
     }
     rt_buf_puts(w->out, " AS ");
@@ -281,8 +241,8 @@ static bool write_io_cast(struct writer *w, const struct policy_tree *node)
     bool from_good = policy_allow_input(from) || (from_type != NULL && from_type->type == 'e');
     bool to_good = policy_allow_input(to) || (to_type != NULL && to_type->type == 'e');
     if (!from_good || !to_good) {
-        return refuse(w, "a cast that may depend on settings or time, to ",
-                      to_type != NULL ? to_type->f.name : "?");
+        return deparse_refuse(w, "a cast that may depend on settings or time, to ",
+                              to_type != NULL ? to_type->f.name : "?");
     }
     return write_cast(w, node);
 }
@@ -295,7 +255,7 @@ static bool write_array_cast(struct writer *w, const struct policy_tree *node)
     if ((!policy_tree_is(each, "RELABELTYPE") && !policy_tree_is(each, "COERCEVIAIO")) ||
         !policy_tree_is(policy_tree_get(each, "arg"), "CASETESTEXPR") ||
         !policy_tree_oid(node, "resulttype", &to) || !policy_allow_input(to)) {
-        return refuse(w, "a cast of an array", "");
+        return deparse_refuse(w, "a cast of an array", "");
     }
     return write_cast(w, node);
 }
@@ -307,10 +267,10 @@ static bool write_collate(struct writer *w, const struct policy_tree *node)
         policy_tree_oid(node, "collOid", &oid) ? policy_facts_collation(w->facts, oid) : NULL;
 
     if (collation == NULL) {
-        return refuse(w, "an unknown collation", "");
+        return deparse_refuse(w, "an unknown collation", "");
     }
     rt_buf_putc(w->out, '(');
-    if (!write_node(w, policy_tree_get(node, "arg"))) {
+    if (!deparse_node(w, policy_tree_get(node, "arg"))) {
         return false;
     }
     rt_buf_puts(w->out, " COLLATE ");
@@ -326,7 +286,7 @@ static bool write_array(struct writer *w, const struct policy_tree *node)
 
     if (!policy_tree_bool(node, "multidims", &nested) || nested ||
         !policy_tree_oid(node, "array_typeid", &type)) {
-        return refuse(w, "an array of several dimensions", "");
+        return deparse_refuse(w, "an array of several dimensions", "");
     }
     rt_buf_puts(w->out, "CAST(ARRAY[");
     if (!write_list(w, policy_tree_elements(node, "elements"), ", ")) {
@@ -344,7 +304,7 @@ static bool write_bool(struct writer *w, const struct policy_tree *node)
     const struct policy_tree *args = policy_tree_elements(node, "args");
 
     if (op == NULL || args == NULL) {
-        return refuse(w, "a boolean expression", "");
+        return deparse_refuse(w, "a boolean expression", "");
     }
     bool negated = op->len == 3 && memcmp(op->text, "not", 3) == 0;
     rt_buf_puts(w->out, negated ? "(NOT " : "(");
@@ -364,10 +324,10 @@ static bool write_test(struct writer *w, const struct policy_tree *node)
 
     if (!policy_tree_number(node, is_null ? "nulltesttype" : "booltesttype", &test) || test < 0 ||
         test > (is_null ? 1 : 5) || (is_null && policy_tree_bool(node, "argisrow", &row) && row)) {
-        return refuse(w, "a test", "");
+        return deparse_refuse(w, "a test", "");
     }
     rt_buf_putc(w->out, '(');
-    bool good = write_node(w, policy_tree_get(node, "arg"));
+    bool good = deparse_node(w, policy_tree_get(node, "arg"));
     rt_buf_puts(w->out, is_null ? null[test] : boolean[test]);
     return good;
 }
@@ -383,13 +343,13 @@ static bool write_case(struct writer *w, const struct policy_tree *node)
          when = when->next) {
         rt_buf_puts(w->out, " WHEN ");
         w->case_arg = arg != NULL && arg->kind == POLICY_TREE_NODE ? arg : NULL;
-        good = write_node(w, policy_tree_get(when, "expr"));
+        good = deparse_node(w, policy_tree_get(when, "expr"));
         w->case_arg = outer;
         rt_buf_puts(w->out, " THEN ");
-        good = good && write_node(w, policy_tree_get(when, "result"));
+        good = good && deparse_node(w, policy_tree_get(when, "result"));
     }
     rt_buf_puts(w->out, " ELSE ");
-    good = good && write_node(w, policy_tree_get(node, "defresult"));
+    good = good && deparse_node(w, policy_tree_get(node, "defresult"));
     rt_buf_puts(w->out, " END)");
     return good;
 }
@@ -400,10 +360,10 @@ static bool write_case_test(struct writer *w, const struct policy_tree *node)
 
     (void)node;
     if (arg == NULL) {
-        return refuse(w, "CASE", "");
+        return deparse_refuse(w, "CASE", "");
     }
     w->case_arg = NULL; /* it has none of its own */
-    bool good = write_node(w, arg);
+    bool good = deparse_node(w, arg);
     w->case_arg = arg;
     return good;
 }
@@ -422,20 +382,13 @@ static bool write_value_function(struct writer *w, const struct policy_tree *nod
     int64_t op = -1;
 
     if (!policy_tree_number(node, "op", &op) || (op != 13 && (op < 9 || op > 11))) {
-        return refuse(w, "the clock, or who logged in", "");
+        return deparse_refuse(w, "the clock, or who logged in", "");
     }
     rt_buf_puts(w->out, op == 13 ? "CURRENT_CATALOG" : "CURRENT_USER");
     return true;
 }
 
-static bool write_sublink(struct writer *w, const struct policy_tree *node)
-{
-    const struct policy_tree *inner = policy_plain_subselect(node);
-
-    return inner != NULL ? write_node(w, inner) : refuse(w, "a subquery over tables", "");
-}
-
-static bool write_node(struct writer *w, const struct policy_tree *node)
+bool deparse_node(struct writer *w, const struct policy_tree *node)
 {
     static const struct {
         const char *name;
@@ -462,7 +415,8 @@ static bool write_node(struct writer *w, const struct policy_tree *node)
         { "COALESCEEXPR", write_coalesce },
         { "COALESCE", write_coalesce },
         { "SQLVALUEFUNCTION", write_value_function },
-        { "SUBLINK", write_sublink },
+        { "SUBLINK", deparse_sublink },
+        { "VAR", deparse_column },
     };
 
     for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
@@ -474,7 +428,7 @@ static bool write_node(struct writer *w, const struct policy_tree *node)
     if (node != NULL && node->kind == POLICY_TREE_NODE) {
         (void)snprintf(name, sizeof(name), "%.*s", (int)node->len, node->text);
     }
-    return refuse(w, "an expression of kind ", name);
+    return deparse_refuse(w, "an expression of kind ", name);
 }
 
 bool policy_deparse(struct policy_arena *arena, const struct policy_facts *facts,
@@ -483,7 +437,7 @@ bool policy_deparse(struct policy_arena *arena, const struct policy_facts *facts
     struct writer writer = { .arena = arena, .facts = facts, .out = out };
     size_t before = out->len;
 
-    bool good = write_node(&writer, node);
+    bool good = deparse_node(&writer, node);
     if (!good) {
         out->len = before;
         *reason = writer.reason != NULL ? writer.reason : "an expression that is not understood";

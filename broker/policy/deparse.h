@@ -14,6 +14,12 @@
 /* Appends the SQL. False: `*reason` says what is in the way (in the arena), and `out` is as it was. */
 bool policy_deparse(struct policy_arena *arena, const struct policy_facts *facts,
                     const struct policy_tree *node, struct rt_buf *out, const char **reason);
+/* The set of a membership test, ARRAY(SELECT DISTINCT m.a FROM m WHERE …), two tables deep. Tables read are appended
+ * to `tables` as uint32_t: a change of theirs, or of what their own policies read, makes it another set. */
+struct policy_membership;
+bool policy_deparse_members(struct policy_arena *arena, const struct policy_facts *facts,
+                            const struct policy_membership *members, struct rt_buf *out,
+                            struct rt_buf *tables, const char **reason);
 void policy_write_name(struct rt_buf *out, const struct policy_fact *fact);  /* "schema"."name" */
 void policy_write_literal(struct rt_buf *out, const char *text, size_t len); /* '…' */
 

@@ -39,6 +39,10 @@ const char policy_facts_sql[] =
     "END)::int::text, '', ''"
     " FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace,"
     " pg_catalog.pg_database d WHERE c.oid = ANY ($4::oid[]) AND d.datname = current_database()"
+    " UNION ALL SELECT 'r', c.oid::text, n.nspname, c.relname, a.attnum::text, a.attname, '', ''"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " WHERE c.oid = ANY ($5::oid[])"
     " UNION ALL SELECT 'd', '0', '', '', (pg_catalog.getdatabaseencoding() = 'UTF8')::int::text,"
     "  coalesce((SELECT (position('[ 1 0 0 0 0 0 0 0 ]' IN proargdefaults::text) > 0)::int::text"
     "   FROM pg_catalog.pg_proc WHERE proname = 'parse_ident' AND pronamespace = "
@@ -49,12 +53,13 @@ const char policy_facts_sql[] =
     " FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid JOIN pg_catalog.pg_enum e ON "
     "e.enumtypid = t.oid";
 
-enum { OPS, FUNCTIONS, TYPES, COLLATIONS };
+enum { OPS, FUNCTIONS, TYPES, COLLATIONS, TABLES };
 
 struct policy_facts {
     struct policy_arena arena;
     struct rt_map *by_oid[POLICY_FACTS_PARAMS];
     struct rt_map *functions_by_name; /* schema NUL name */
+    struct rt_map *columns;           /* table << 16 | number: its name */
     struct rt_map *enums;             /* of a type whose labels came before it */
     bool utf8;
     bool little_endian;
@@ -68,6 +73,7 @@ struct policy_facts *policy_facts_new(void)
         facts->by_oid[i] = rt_map_new();
     }
     facts->functions_by_name = rt_map_new();
+    facts->columns = rt_map_new();
     facts->enums = rt_map_new();
     return facts;
 }
@@ -81,6 +87,7 @@ void policy_facts_free(struct policy_facts *facts)
         rt_map_free(facts->by_oid[i]);
     }
     rt_map_free(facts->functions_by_name);
+    rt_map_free(facts->columns);
     rt_map_free(facts->enums);
     policy_arena_fini(&facts->arena);
     free(facts);
@@ -116,6 +123,7 @@ static int kind_of_field(const struct policy_tree *field)
         { "opcollid", COLLATIONS },
         { "funccollid", COLLATIONS },
         { "resultcollid", COLLATIONS },
+        { "relid", TABLES },
     };
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -273,6 +281,22 @@ static void add_label(struct policy_facts *facts, const char *const *fields)
         (struct policy_enum_label){ number(fields[A]), (uint32_t)strlen(label), label };
 }
 
+static void add_column(struct policy_facts *facts, const char *const *fields)
+{
+    uint32_t table = number(fields[OID]);
+    uint64_t column = number(fields[A]);
+
+    if (rt_map_get_u64(facts->by_oid[TABLES], table) == NULL) {
+        struct policy_fact *fact = policy_arena_alloc(&facts->arena, sizeof(*fact));
+        *fact = base(facts, fields);
+        put(facts, TABLES, table, fact);
+    }
+    if (column <= 0xffff) {
+        rt_map_put_u64(facts->columns, (uint64_t)table << 16 | column,
+                       policy_arena_copy(&facts->arena, fields[B], strlen(fields[B])));
+    }
+}
+
 static void add_other(struct policy_facts *facts, const char *const *fields)
 {
     if (fields[WHAT][0] == 'o') {
@@ -303,6 +327,9 @@ void policy_facts_add(struct policy_facts *facts, const char *const fields[POLIC
         break;
     case 'e':
         add_label(facts, fields);
+        break;
+    case 'r':
+        add_column(facts, fields);
         break;
     default:
         add_other(facts, fields);
@@ -347,6 +374,16 @@ const struct policy_collation_fact *policy_facts_collation(const struct policy_f
                                                            uint32_t oid)
 {
     return rt_map_get_u64(facts->by_oid[COLLATIONS], oid);
+}
+
+const struct policy_fact *policy_facts_table(const struct policy_facts *facts, uint32_t oid)
+{
+    return rt_map_get_u64(facts->by_oid[TABLES], oid);
+}
+
+const char *policy_facts_column(const struct policy_facts *facts, uint32_t table, uint32_t column)
+{
+    return column <= 0xffff ? rt_map_get_u64(facts->columns, (uint64_t)table << 16 | column) : NULL;
 }
 
 bool policy_facts_utf8(const struct policy_facts *facts)

@@ -53,10 +53,10 @@ struct policy_collation_fact {
 struct policy_facts *policy_facts_new(void);
 void policy_facts_free(struct policy_facts *facts);
 
-/* The statement: $1 operators, $2 functions, $3 types, $4 collations, each an oid[]. Rows are POLICY_FACTS_COLUMNS texts; see the .c. */
+/* The statement: $1 operators, $2 functions, $3 types, $4 collations, $5 tables, each an oid[]. Rows are POLICY_FACTS_COLUMNS texts; see the .c. */
 extern const char policy_facts_sql[];
-enum { POLICY_FACTS_PARAMS = 4, POLICY_FACTS_COLUMNS = 8 };
-/* Collects what a tree mentions and is not known yet: four array texts. True if there is anything to ask. */
+enum { POLICY_FACTS_PARAMS = 5, POLICY_FACTS_COLUMNS = 8 };
+/* Collects what a tree mentions and is not known yet: array texts. True if there is anything to ask. */
 bool policy_facts_wanted(const struct policy_facts *facts, const struct policy_tree *tree,
                          struct rt_buf arrays[POLICY_FACTS_PARAMS]);
 /* One row of the answer; NULL fields are "". */
@@ -71,6 +71,9 @@ policy_facts_function_named(const struct policy_facts *facts, const char *schema
 const struct policy_type_fact *policy_facts_type(const struct policy_facts *facts, uint32_t oid);
 const struct policy_collation_fact *policy_facts_collation(const struct policy_facts *facts,
                                                            uint32_t oid);
+/* A table in a subquery; the name of one of its columns. NULL when not known. */
+const struct policy_fact *policy_facts_table(const struct policy_facts *facts, uint32_t oid);
+const char *policy_facts_column(const struct policy_facts *facts, uint32_t table, uint32_t column);
 bool policy_facts_utf8(const struct policy_facts *facts);          /* the database's encoding */
 bool policy_facts_little_endian(const struct policy_facts *facts); /* constants can be read */
 

@@ -37,6 +37,8 @@
     X(FALLBACK_ERROR_IS_YES, "fallback-error-is-yes")                                              \
     X(FALLBACK_NO_SETTINGS, "fallback-without-settings")                                           \
     X(ANCHOR_OF_ONE_DISJUNCT, "anchor-of-one-disjunct")                                            \
+    X(EXISTS_MAY_BE_NULL, "exists-may-be-null")                                                    \
+    X(IN_IS_EXISTS, "in-is-exists")                                                                \
     X(UNKNOWN_IS_FALSE, "unknown-is-false")
 
 enum policy_fault {

@@ -16,6 +16,19 @@ bool policy_is_row_free(const struct policy_tree *node)
     return !policy_tree_is(node, "VAR") && !policy_tree_is(node, "PARAM");
 }
 
+bool policy_has_system_column(const struct policy_tree *node)
+{
+    int64_t column = 0;
+
+    for (const struct policy_tree *at = node->child; at != NULL; at = at->next) {
+        if (policy_has_system_column(at)) {
+            return true;
+        }
+    }
+    return policy_tree_is(node, "VAR") && policy_tree_number(node, "varattno", &column) &&
+           column < 0;
+}
+
 uint32_t policy_type_of_node(const struct policy_tree *node)
 {
     static const char *const fields[] = { "consttype",      "vartype",      "resulttype",

@@ -10,6 +10,8 @@
 
 /* No row column, no outer parameter anywhere below. */
 bool policy_is_row_free(const struct policy_tree *node);
+/* Whether a system column (tableoid, ctid, …) is named anywhere. */
+bool policy_has_system_column(const struct policy_tree *node);
 /* The type that an expression has; 0 if not understood. */
 uint32_t policy_type_of_node(const struct policy_tree *node);
 /* A subquery that reads nothing, (SELECT expression): the expression. NULL for any other. */

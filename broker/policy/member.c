@@ -77,6 +77,8 @@ static bool read_join(const struct policy_tree *quals, struct policy_membership 
         bool left = is_column(args, 0, &out->value);
         bool right = is_column(args->next, 0, &out->value);
         out->row = left ? args->next : args;
+        out->join = at;
+        (void)policy_tree_oid(left ? args : args->next, "vartype", &out->type);
         joins++;
         if (left == right) {
             return false;
@@ -89,6 +91,7 @@ static bool read_target(const struct policy_tree *query, struct policy_membershi
 {
     const struct policy_tree *target = policy_tree_elements(query, "targetList");
 
+    (void)policy_tree_oid(policy_tree_get(target, "expr"), "vartype", &out->type);
     return target != NULL && target->next == NULL &&
            is_column(policy_tree_get(target, "expr"), 0, &out->value) &&
            (out->quals == NULL || !mentions_row(out->quals));
@@ -106,10 +109,12 @@ bool policy_membership_read(const struct policy_tree *sublink, struct policy_mem
         return false;
     }
     if (kind == LINK_EXISTS) {
+        out->exists = true;
         return out->quals != NULL && read_join(out->quals, out);
     }
     out->null_matters = true;
     out->row = policy_tree_elements(test, "args");
+    out->join = test;
     return kind == LINK_ANY && policy_tree_is(test, "OPEXPR") && out->row != NULL &&
            policy_tree_oid(test, "opno", &out->op) && read_target(query, out);
 }
@@ -122,7 +127,7 @@ bool policy_membership_read_array(const struct policy_tree *node, struct policy_
     int64_t kind = -1;
     bool any = false;
 
-    *out = (struct policy_membership){ .null_matters = true, .row = args };
+    *out = (struct policy_membership){ .null_matters = true, .row = args, .join = node };
     return policy_tree_is(sublink, "SUBLINK") &&
            policy_tree_number(sublink, "subLinkType", &kind) && kind == LINK_ARRAY &&
            policy_tree_bool(node, "useOr", &any) && any &&

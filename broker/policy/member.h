@@ -3,8 +3,8 @@
  *   EXISTS (SELECT … FROM m WHERE m.a = row.x AND m.b = constant AND …)
  *   row.x IN (SELECT m.a FROM m WHERE …)        row.x = ANY (ARRAY (SELECT m.a FROM m WHERE …))
  *
- * Recognised, for pgtide explain and for the sets that will be kept from the WAL; until then they are a class of their own
- * in the fallback. Pure.
+ * With its other conditions over m alone, such a test is row.x = ANY (set of the identity): the set is a constant of the
+ * identity (fold.h) until m changes, or what m's own policies read. Pure.
  */
 #ifndef PGTIDE_BROKER_POLICY_MEMBER_H
 #define PGTIDE_BROKER_POLICY_MEMBER_H
@@ -20,7 +20,10 @@ struct policy_membership {
     uint32_t op;                     /* the equality between the two */
     const struct policy_tree *row;   /* row.x, an expression over the row */
     const struct policy_tree *quals; /* all of WHERE; NULL: none */
-    bool null_matters;               /* IN: a NULL among the values makes "no" a NULL */
+    const struct policy_tree *join;  /* the comparison; of EXISTS also one of quals */
+    uint32_t type;                   /* of m.a */
+    bool exists;
+    bool null_matters; /* IN: a NULL among the values makes "no" a NULL */
 };
 
 bool policy_membership_read(const struct policy_tree *sublink, struct policy_membership *out);

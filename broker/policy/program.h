@@ -109,30 +109,32 @@ struct policy_fold_item {
     struct policy_shape shape;
 };
 
+/* Lists by their counts, below. */
 struct policy_program {
     struct policy_arena arena;
-    uint32_t count;
     const struct policy_instruction *code;
-    uint32_t ref_count;
     const struct policy_ref *refs;
-    uint32_t literal_count;
     const struct policy_value *literals;
-    uint32_t fold_count;
     const struct policy_fold_item *folds;
-    uint32_t
-        column_count; /* the highest attribute number in use; shapes by attribute number, from 0 */
-    const struct policy_shape *columns;
-    uint32_t leaf_count;
+    const uint32_t *tables; /* read by folds, for sets of membership tests; may repeat */
+    const struct policy_shape *columns; /* by attribute number - 1 */
     const struct policy_leaf *leaves;
-    uint32_t op_count; /* operators compiled, for the coverage of tests */
-    const uint32_t *ops;
+    const uint32_t *ops; /* operators compiled, for the coverage of tests */
+    uint32_t count;
+    uint32_t ref_count;
+    uint32_t literal_count;
+    uint32_t fold_count;
+    uint32_t table_count;
+    uint32_t column_count; /* the highest attribute number in use */
+    uint32_t leaf_count;
+    uint32_t op_count;
     bool always; /* no row restriction at all */
     bool uses_row;
     bool uses_clock;
     bool
-        guards; /* has CASE or COALESCE: an error in an arm that is not taken may still come while planning */
-    bool never;           /* has a leaf of class NEVER: what is not decided is denied */
-    bool guarded_unknown; /* something not compiled is below one */
+        guards; /* CASE or COALESCE: an error in an arm that no row takes may come while planning */
+    bool never; /* has a leaf of class NEVER: what is not decided is denied */
+    bool guarded_unknown; /* something not compiled is below a guard */
 };
 
 #endif

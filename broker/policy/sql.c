@@ -48,3 +48,22 @@ void policy_sql_block(struct rt_buf *out, struct rt_buf *block)
     rt_buf_append(out, block->data, block->len);
     rt_buf_puts(out, tag);
 }
+
+void policy_write_name(struct rt_buf *out, const struct policy_fact *fact)
+{
+    policy_sql_identifier(out, fact->schema);
+    rt_buf_putc(out, '.');
+    policy_sql_identifier(out, fact->name);
+}
+
+void policy_write_literal(struct rt_buf *out, const char *text, size_t len)
+{
+    rt_buf_putc(out, '\'');
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\'') {
+            rt_buf_putc(out, '\'');
+        }
+        rt_buf_putc(out, text[i]);
+    }
+    rt_buf_putc(out, '\'');
+}

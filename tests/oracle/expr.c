@@ -322,6 +322,52 @@ static void like(struct world *world, struct rt_buf *out)
     rt_buf_puts(out, ")");
 }
 
+/* Membership in its forms: by number, text or uuid; with and without conditions; in the sets with NULLs. */
+static void member(struct world *world, struct rt_buf *out)
+{
+    static const struct {
+        const char *type;
+        const char *column; /* of o.memb */
+    } keys[] = { { "int4", "team" }, { "int4", "team" }, { "int4", "rank" },
+                 { "text", "k" },    { "uuid", "uid" },  { "varchar(40)", "k" } };
+    static const char *const conditions[] = {
+        "uid = auth.uid()",
+        "uid = (SELECT auth.uid())",
+        "k = (auth.jwt() ->> 'k') AND rank < 3",
+        "rank > current_setting('app.n')::int",
+        "uid = auth.uid() AND k IS NOT NULL",
+        "rank IS DISTINCT FROM 2",
+        "team IN (SELECT id FROM o.team WHERE owner = auth.uid())",
+        "k LIKE 'a%'",
+        "lower(k) = 'a'",
+        "1 / rank > 0",
+    };
+    uint32_t at = prng_below(&world->rng, sizeof(keys) / sizeof(keys[0]));
+    const char *key = keys[at].column;
+    const char *where = PICK(&world->rng, conditions);
+    struct rt_buf row = { 0 };
+
+    if (!column(world, &row, world_type_named(keys[at].type))) {
+        rt_buf_puts(&row, "NULL");
+    }
+    const char *x = rt_buf_cstr(&row);
+    switch (prng_below(&world->rng, 4)) {
+    case 0:
+        rt_buf_printf(out, "EXISTS (SELECT 1 FROM o.memb m WHERE m.%s = t.%s AND %s)", key, x,
+                      where);
+        break;
+    case 1:
+        rt_buf_printf(out, "(%s IN (SELECT %s FROM o.memb WHERE %s))", x, key, where);
+        break;
+    case 2:
+        rt_buf_printf(out, "(%s = ANY (ARRAY(SELECT %s FROM o.memb WHERE %s)))", x, key, where);
+        break;
+    default:
+        rt_buf_printf(out, "(%s NOT IN (SELECT %s FROM o.memb WHERE %s))", x, key, where);
+    }
+    rt_buf_fini(&row);
+}
+
 static void fixed(struct world *world, struct rt_buf *out)
 {
     static const char *const forms[] = {
@@ -437,8 +483,10 @@ void expr_bool(struct world *world, struct rt_buf *out, uint32_t depth)
         is_test(world, out, below);
     } else if (dice < 91) {
         expr_value(world, out, world_type_named("bool"), below);
-    } else if (dice < 94) {
+    } else if (dice < 93) {
         between(world, out);
+    } else if (dice < 97) {
+        member(world, out);
     } else {
         fixed(world, out);
     }

@@ -251,6 +251,9 @@ static enum lane lane_of(const struct policy_program *program, const struct poli
     if (answer == POLICY_ASK) {
         return membership ? LANE_MEMBERSHIP : LANE_FALLBACK;
     }
+    if (program->table_count > 0) {
+        return LANE_MEMBERSHIP;
+    }
     return program->uses_row ? LANE_COMPILED : LANE_CONSTANT;
 }
 

@@ -169,24 +169,48 @@ static void test_arrays_of_the_row(void **state)
 
 static void test_what_is_not_compiled_says_why(void **state)
 {
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_regex);
+    assert_int_equal(kit.program->leaf_count, 1);
+    assert_int_equal(kit.program->leaves[0].kind, POLICY_LEAF_SQL);
+    assert_string_equal(kit.program->leaves[0].reason, "operator ~ (641)");
+    kit_free(&kit);
+}
+
+/* Membership: a set of the identity; EXISTS is never NULL, IN is what it is. */
+static void test_membership(void **state)
+{
     static const struct {
         const char *tree;
-        enum policy_leaf_class kind;
-        const char *reason;
-    } trees[] = {
-        { tree_regex, POLICY_LEAF_SQL, "operator ~ (641)" },
-        { tree_member, POLICY_LEAF_MEMBERSHIP, "membership in table" },
-        { tree_array, POLICY_LEAF_MEMBERSHIP, "membership in table" },
-        { tree_in, POLICY_LEAF_MEMBERSHIP, "membership in table" },
-    };
+        uint8_t unknown_member;
+    } trees[] = { { tree_member, F }, { tree_array, N }, { tree_in, N } };
+    static const char sql[] =
+        "ARRAY(SELECT DISTINCT pgtide_1.\"team_id\" FROM \"public\".\"memb\" AS pgtide_1 WHERE "
+        "true AND "
+        "(pgtide_1.\"user_id\" OPERATOR(\"pg_catalog\".=) \"auth\".\"uid\"()))";
+    struct policy_value team = policy_value_parse(POLICY_KIND_INT, "7", 1, NULL);
+    struct policy_list list = { 1, &team };
 
     (void)state;
     for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
         struct kit kit;
         kit_compile(&kit, trees[i].tree);
-        assert_int_equal(kit.program->leaf_count, 1);
-        assert_int_equal(kit.program->leaves[0].kind, trees[i].kind);
-        assert_non_null(strstr(kit.program->leaves[0].reason, trees[i].reason));
+        assert_int_equal(kit.program->leaf_count, 0);
+        assert_int_equal(kit.program->table_count, 1);
+        assert_string_equal(kit.program->folds[0].sql, sql);
+        kit.constants[0] = policy_value_parse(POLICY_KIND_ARRAY, "{7}", 3, NULL);
+        kit.constants[0].list = &list;
+        kit_set(&kit, 4, "7");
+        assert_int_equal(kit_eval(&kit), T);
+        kit_set(&kit, 4, "8");
+        assert_int_equal(kit_eval(&kit), F);
+        kit_set(&kit, 4, NULL);
+        assert_int_equal(kit_eval(&kit), trees[i].unknown_member);
+        kit.constants[0] = policy_value_state(VALUE_ERROR);
+        kit_set(&kit, 4, "7");
+        assert_int_equal(kit_eval(&kit), E);
         kit_free(&kit);
     }
 }
@@ -276,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_constants_of_the_identity),
         cmocka_unit_test(test_arrays_of_the_row),
         cmocka_unit_test(test_what_is_not_compiled_says_why),
+        cmocka_unit_test(test_membership),
         cmocka_unit_test(test_a_part_that_is_not_compiled),
         cmocka_unit_test(test_rules_combine),
         cmocka_unit_test(test_too_large_is_anything),

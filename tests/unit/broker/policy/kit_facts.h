@@ -42,6 +42,9 @@ static inline struct policy_facts *kit_facts(void)
         { "t", "16388", "public", "mood", "e", "0", "", "" },
         { "e", "16388", "", "sad", "16390", "1", "3", "" },
         { "e", "16388", "", "ok", "16392", "2", "3", "" },
+        { "r", "16402", "public", "memb", "1", "team_id", "", "" },
+        { "r", "16402", "public", "memb", "2", "user_id", "", "" },
+        { "f", "2956", "pg_catalog", "uuid_eq", "i", "0010", "", "" },
         { "c", "100", "pg_catalog", "default", "1", "0", "", "" },
     };
     struct policy_facts *facts = policy_facts_new();

@@ -1,0 +1,28 @@
+/* broker/policy/deparse_parts.h - what the parts of deparse share. Not for others.
+ */
+#ifndef PGTIDE_BROKER_POLICY_DEPARSE_PARTS_H
+#define PGTIDE_BROKER_POLICY_DEPARSE_PARTS_H
+
+#include "broker/policy/deparse.h"
+
+struct writer {
+    struct policy_arena *arena;
+    const struct policy_facts *facts;
+    struct rt_buf *out;
+    const char *reason;
+    const struct policy_tree *case_arg; /* what CASETESTEXPR stands for */
+    uint32_t table;                     /* whose columns a VAR may name; 0: nobody's */
+    uint32_t depth;                     /* of subqueries over tables */
+    struct rt_buf *tables;              /* that were read */
+};
+
+bool deparse_refuse(struct writer *w, const char *what,
+                    const char *name); /* false; the first reason counts */
+bool deparse_node(struct writer *w, const struct policy_tree *node);
+bool deparse_check_operator(struct writer *w, const struct policy_tree *node, uint32_t *out);
+void deparse_operator(struct writer *w, uint32_t oid); /* one that has been checked */
+/* deparse_member.c */
+bool deparse_column(struct writer *w, const struct policy_tree *node);
+bool deparse_sublink(struct writer *w, const struct policy_tree *node);
+
+#endif
