@@ -368,53 +368,9 @@ static void member(struct world *world, struct rt_buf *out)
     rt_buf_fini(&row);
 }
 
-static void fixed(struct world *world, struct rt_buf *out)
+static void written(struct world *world, struct rt_buf *out)
 {
-    static const char *const forms[] = {
-        "EXISTS (SELECT 1 FROM o.memb m WHERE m.team = c1 AND m.uid = auth.uid())",
-        "EXISTS (SELECT 1 FROM o.memb m WHERE m.team = t.c1 AND m.uid = (SELECT auth.uid()) AND "
-        "m.k = 'a')",
-        "(c1 IN (SELECT team FROM o.memb WHERE uid = auth.uid()))",
-        "(c1 NOT IN (SELECT team FROM o.memb WHERE uid = auth.uid()))",
-        "(c1 = ANY (ARRAY(SELECT team FROM o.memb WHERE uid = auth.uid())))",
-        "(c1 IN (SELECT id FROM o.team WHERE id IN (SELECT team FROM o.memb WHERE uid = "
-        "auth.uid())))",
-        "(c2 = (SELECT k FROM o.memb WHERE rank = 2))",
-        "EXISTS (SELECT 1 FROM o.secret)",
-        "o.member(c1)",
-        "(o.teams() > c1)",
-        "(lower(c2) = 'a')",
-        "(length(c2) > 1)",
-        "(c1 + 1 > 3)",
-        "(10 / c1 > 1)",
-        "(c2 ILIKE 'A%')",
-        "(c2 ~ '^a')",
-        "(auth.jwt() ? 'k')",
-        "(c2 || 'x' = 'ax')",
-        "(now() > '2020-01-01'::timestamptz)",
-        "(current_date > '2020-01-01'::date)",
-        "(t.* IS NOT NULL)",
-        "(t.tableoid > 0)",
-        "((c1, c2) = (1, 'a'))",
-        "((c1, c2) < (2, 'b'))",
-        "(c2 = 'a' COLLATE o.loose)",
-        "(c2 <> 'AB' COLLATE o.loose)",
-        "(NOT (c3 AND current_setting('app.n')::int > 1))",
-        "(NOT (c1 = 1 AND c3 AND (auth.jwt() ->> 'admin')::bool))",
-        "(c3::text = 'true')",
-        "(c3::text <> 't')",
-        "(CASE WHEN c3 THEN true ELSE 1 / 0 = 1 END)",
-        "(CASE WHEN c3 THEN c1 = 3 WHEN NOT c3 THEN true END)",
-        "(coalesce(c3, current_setting('app.n')::int > 1))",
-        "pg_has_role('o_team', 'USAGE')",
-        "(session_user = 'postgres')",
-        "true",
-        "false",
-        "NULL::bool",
-        "(c2::int > 1)",
-    };
-
-    rt_buf_puts(out, PICK(&world->rng, forms));
+    rt_buf_puts(out, world_forms[prng_below(&world->rng, world_form_count)]);
 }
 
 static void is_test(struct world *world, struct rt_buf *out, uint32_t depth)
@@ -463,6 +419,10 @@ void expr_bool(struct world *world, struct rt_buf *out, uint32_t depth)
     uint32_t dice = prng_below(&world->rng, 100);
     uint32_t below = depth > 0 ? depth - 1 : 0;
 
+    if (prng_chance(&world->rng, world->written)) {
+        written(world, out);
+        return;
+    }
     if (depth > 0 && dice < 24) {
         joined(world, out, below);
     } else if (depth > 0 && dice < 34) {
@@ -488,6 +448,6 @@ void expr_bool(struct world *world, struct rt_buf *out, uint32_t depth)
     } else if (dice < 97) {
         member(world, out);
     } else {
-        fixed(world, out);
+        written(world, out);
     }
 }

@@ -454,6 +454,7 @@ bool judge_world(struct judge *judge, uint64_t seed, uint32_t sets, uint32_t ide
         .judge = judge, .world = &world, .seed = seed, .facts = policy_facts_new()
     };
 
+    world.written = judge->written;
     world_make(&world, seed, judge->rows, &sql);
     bool good = judge->rows <= ROWS_MAX && pg_run(judge->conn, rt_buf_cstr(&sql));
     rt_buf_fini(&sql);

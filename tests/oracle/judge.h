@@ -48,7 +48,8 @@ struct judge {
     uint32_t rows;
     bool stop_at_first; /* mismatch */
     bool quiet;
-    bool explain; /* prints why policies are not compiled */
+    uint32_t written; /* see struct world */
+    bool explain;     /* prints why policies are not compiled */
     struct tally tally;
 };
 

@@ -155,6 +155,7 @@ static bool caught(struct judge *judge, const struct arguments *arguments, enum 
     judge->tally = (struct tally){ 0 };
     judge->stop_at_first = true;
     judge->quiet = true;
+    judge->written = 15; /* they were written with these bugs in mind */
     for (uint64_t i = 0; i < BUG_WORLDS; i++) {
         bool went_on = judge_world(judge, arguments->seed + i, SETS, IDENTITIES);
         if (judge->tally.leaked + judge->tally.withheld > 0) {

@@ -36,10 +36,13 @@ struct type {
 
 extern const struct type world_types[];
 extern const uint32_t world_type_count;
+extern const char *const world_forms[];
+extern const uint32_t world_form_count;
 const struct type *world_type_named(const char *name);
 
 struct world {
     struct prng rng;
+    uint32_t written; /* percent of expressions that are the written forms of expr.c */
     uint32_t column_count;
     const struct type *columns[WORLD_COLUMNS_MAX]; /* c1 is columns[0] */
 };
