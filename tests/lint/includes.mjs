@@ -9,7 +9,7 @@ const FOLDERS = {
 }
 const LIBRARIES = [
   [/^<msgpack/, /^proto\//], [/^<ev\.h/, /^runtime\/loop\.c$/], [/^<(zmq|czmq)/, /^runtime\/(loop|pub|sub|keys|link_\w+)\.c$/],
-  [/^<yaml/, /^runtime\/config\w*\.c$/], [/^<libpq-fe/, /^(pg|tailer|broker\/(perms|snapshot|policy)|cli)\//], [/^<libwebsockets/, /^(edge|cli)\//],
+  [/^<yaml/, /^runtime\/config\w*\.c$/], [/^<libpq-fe/, /^(pg|tailer|broker\/(perms|snapshot)|cli)\//], [/^<libwebsockets/, /^(edge|cli)\//],
   [/^<jwt/, /^(edge\/token\w*\.c|cli\/)/], [/^<jansson/, /^(edge|cli)\//],
 ]
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '--', '*.c', '*.h'], { encoding: 'utf8' }).split('\n')
