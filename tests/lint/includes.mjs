@@ -9,7 +9,7 @@ const FOLDERS = {
 }
 const LIBRARIES = [
   [/^<msgpack/, /^proto\//], [/^<ev\.h/, /^runtime\/loop\.c$/], [/^<(zmq|czmq)/, /^runtime\/(loop|pub|sub|keys|link_\w+)\.c$/],
-  [/^<yaml/, /^runtime\/config\w*\.c$/], [/^<libpq-fe/, /^(pg|tailer|broker\/(perms|snapshot)|cli)\//], [/^<libwebsockets/, /^(edge|cli)\//],
+  [/^<yaml/, /^runtime\/config\w*\.c$/], [/^<libpq-fe/, /^(pg|tailer|broker\/(perms|match|snapshot)|cli)\//], [/^<libwebsockets/, /^(edge|cli)\//],
   [/^<jwt/, /^(edge\/token\w*\.c|cli\/)/], [/^<jansson/, /^(edge|cli)\//],
 ]
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '--', '*.c', '*.h'], { encoding: 'utf8' }).split('\n')
@@ -25,7 +25,7 @@ for (const file of files) {
       const [target, part] = found[1].slice(1, -1).split('/')
       if (!FOLDERS[folder].includes(target)) say(`${folder}/ may include only ${FOLDERS[folder].map(each => `${each}/`).join(', ')}, written from the root`)
       // Parts of the broker, and dialects of the edge, do not know each other.
-      const parts = folder === 'broker' ? ['route', 'perms', 'presence', 'snapshot', 'policy'] : folder === 'edge' ? ['fluxbase', 'llana', 'staticbackend', 'supabase'] : []
+      const parts = folder === 'broker' ? ['route', 'perms', 'match', 'presence', 'snapshot', 'policy'] : folder === 'edge' ? ['fluxbase', 'llana', 'staticbackend', 'supabase'] : []
       if (target === folder && parts.includes(sub) && parts.includes(part) && sub !== part) say(`${folder}/${sub}/ and ${folder}/${part}/ do not know each other`)
     }
     for (const [library, home] of LIBRARIES) if (library.test(found[1]) && !home.test(file)) say(`belongs to ${home.source}`)
