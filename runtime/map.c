@@ -70,8 +70,9 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-static uint64_t sip_hash(const uint64_t seed[2], const uint8_t *data, size_t len)
+uint64_t rt_seeded_hash(const uint64_t seed[2], const void *bytes, size_t len)
 {
+    const uint8_t *data = bytes;
     uint64_t v[4] = { seed[0] ^ UINT64_C(0x736f6d6570736575),
                       seed[1] ^ UINT64_C(0x646f72616e646f6d),
                       seed[0] ^ UINT64_C(0x6c7967656e657261),
@@ -106,7 +107,9 @@ static struct probe number_probe(const struct rt_map *map, uint64_t key)
 static struct probe bytes_probe(const struct rt_map *map, const void *key, size_t len)
 {
     const void *bytes = len > 0 ? key : ""; /* never NULL, which would make it a number */
-    return (struct probe){ .hash = sip_hash(map->seed, bytes, len), .number = len, .bytes = bytes };
+    return (struct probe){ .hash = rt_seeded_hash(map->seed, bytes, len),
+                           .number = len,
+                           .bytes = bytes };
 }
 
 static bool is_free(const struct entry *entry)

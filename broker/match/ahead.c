@@ -1,0 +1,134 @@
+/* broker/match/ahead.c - memory asked for before it is needed.
+ *
+ * In steps over all changes at hand: the slots of their hashes; the classes found there; the constants of those. Each step
+ * reads what the one before asked for, which has arrived meanwhile. Nothing is decided here.
+ */
+#include <string.h>
+
+#include "broker/match/parts.h"
+
+/* Of one list: whoever has more hides its waits in match_change() itself. */
+enum { IDS_OF_A_LIST = 16 };
+
+typedef void on_value_fn(struct match *match, const struct probe *probe, struct wire_span value);
+
+static bool same_in_both(const struct match_coming *change, uint16_t column)
+{
+    const struct match_row *a = change->rows[0];
+    const struct match_row *b = change->rows[1];
+
+    return a != NULL && b != NULL && column < a->count && column < b->count &&
+           a->values[column].kind == b->values[column].kind &&
+           a->values[column].len == b->values[column].len &&
+           memcmp(a->values[column].text, b->values[column].text, a->values[column].len) == 0;
+}
+
+/* The values that hashed look-ups of this change will be about, each once. */
+static void each_value(struct match *match, const struct match_coming *change,
+                       on_value_fn *on_value)
+{
+    for (uint32_t i = 0; i < change->table->probe_count; i++) {
+        const struct probe *probe = &change->table->probes[i];
+        bool once = same_in_both(change, probe->column);
+        for (int j = 0; j < (once ? 1 : 2); j++) {
+            const struct match_row *row = change->rows[j];
+            if (probe->refs > 0 && row != NULL && probe->column < row->count &&
+                row->values[probe->column].kind == WIRE_VALUE_TEXT) {
+                const struct wire_value *value = &row->values[probe->column];
+                on_value(
+                    match, probe,
+                    match_bytes(probe->type.form, (struct wire_span){ value->text, value->len }));
+            }
+        }
+    }
+}
+
+static void expect_hash(struct match *match, uint64_t hash)
+{
+    postings_prefetch(&match->postings, hash);
+    rt_buf_append(&match->ahead, &hash, sizeof(hash));
+}
+
+static void expect_set(struct match *match, const struct probe *probe, struct wire_span value)
+{
+    if (probe->kind == PROBE_EQUAL) {
+        expect_hash(match, anchor_hash(match, probe, value));
+    } else if (probe->kind == PROBE_MEMBER && probe->set->ahead != NULL) {
+        probe->set->ahead(probe->set, value);
+    }
+}
+
+static void expect_members(struct match *match, const struct probe *probe, struct wire_span value)
+{
+    uint32_t count = 0;
+
+    (void)match;
+    if (probe->kind != PROBE_MEMBER) {
+        return;
+    }
+    const uint32_t *members = probe->set->members(probe->set, value, &count);
+    for (uint32_t i = 0; i < count && i < 2 * IDS_OF_A_LIST; i++) {
+        __builtin_prefetch(dense_at(&probe->members, members[i]));
+    }
+}
+
+static void expect_class(struct match *match, uint32_t id)
+{
+    __builtin_prefetch(class_at(match, id), 1);
+    rt_buf_append(&match->ahead, &id, sizeof(id));
+}
+
+static void expect_classes_of_members(struct match *match, const struct probe *probe,
+                                      struct wire_span value)
+{
+    uint32_t count = 0;
+
+    if (probe->kind != PROBE_MEMBER) {
+        return;
+    }
+    const uint32_t *members = probe->set->members(probe->set, value, &count);
+    for (uint32_t i = 0; i < count && i < 2 * IDS_OF_A_LIST; i++) {
+        const struct postings_ids *ids = dense_at(&probe->members, members[i]);
+        if (ids != NULL && ids->pair[0] < POSTINGS_MAX && ids->pair[1] != POSTINGS_MAX) {
+            expect_class(match, ids->pair[0]);
+        }
+    }
+}
+
+/* Hashes become the numbers of classes, behind them in the same buffer. */
+static void expect_classes(struct match *match, size_t hash_count)
+{
+    for (size_t i = 0; i < hash_count; i++) {
+        uint64_t hash = 0;
+        uint32_t count = 0;
+        memcpy(&hash, match->ahead.data + i * sizeof(hash), sizeof(hash));
+        const uint32_t *ids = postings_find(&match->postings, hash, &count);
+        count = count < IDS_OF_A_LIST ? count : IDS_OF_A_LIST;
+        for (uint32_t j = 0; j < count; j++) {
+            expect_class(match, ids[j]);
+        }
+    }
+}
+
+void match_ahead(struct match *match, const struct match_coming *changes, uint32_t count)
+{
+    rt_buf_clear(&match->ahead);
+    for (uint32_t i = 0; i < count; i++) {
+        each_value(match, &changes[i], expect_set);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        each_value(match, &changes[i], expect_members);
+    }
+    size_t hash_count = match->ahead.len / sizeof(uint64_t);
+    expect_classes(match, hash_count);
+    for (uint32_t i = 0; i < count; i++) {
+        each_value(match, &changes[i], expect_classes_of_members);
+    }
+    size_t found = (match->ahead.len - hash_count * sizeof(uint64_t)) / sizeof(uint32_t);
+    const uint8_t *ids = match->ahead.data + hash_count * sizeof(uint64_t);
+    for (size_t i = 0; i < found; i++) {
+        uint32_t id = 0;
+        memcpy(&id, ids + i * sizeof(id), sizeof(id));
+        __builtin_prefetch(class_at(match, id)->constants);
+    }
+}
