@@ -1,9 +1,11 @@
-/* tests/fuzz/fuzz_filter.c - filters: bounded, never read past their end, and one text says all that they mean. */
+/* tests/fuzz/fuzz_filter.c - filters: bounded, never read past their end, one text says all that they mean, and nothing of
+ * them gets out of its quotes in a statement. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/match/filter.h"
+#include "broker/match/filter_sql.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,6 +60,50 @@ static void check_canonical(const struct filter *filter)
     rt_buf_fini(&second);
 }
 
+/* Outside of quotes a statement has only what this program put there; and every quote is closed. */
+static void check_statement(const char *at)
+{
+    int parens = 0;
+
+    while (*at != '\0') {
+        if (*at == '"' || *at == '\'') {
+            char quote = *at;
+            bool escapes = quote == '\'' && at[-1] == 'E';
+            for (at++; *at != quote || at[1] == quote; at++) {
+                check(*at != '\0');
+                at += (*at == '\\' && escapes) || *at == quote;
+            }
+        } else {
+            check(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZtrueas0123456789nst .()[],:$=<>~*-", *at) !=
+                  NULL);
+            parens += (*at == '(') - (*at == ')');
+            check(parens >= 0);
+        }
+        at++;
+    }
+    check(parens == 0);
+}
+
+static void check_sql(const struct filter *filter)
+{
+    static const struct filter_table table = { { "public", 6 }, { "t", 1 } };
+    struct filter_sql sql;
+    struct rt_buf out = { .data = NULL };
+
+    filter_sql_init(&sql, filter, &table);
+    check(strlen((const char *)sql.text.data) == sql.text.len);
+    for (uint32_t i = 0; i < filter->node_count; i++) {
+        check(sql.starts[i] < sql.text.len);
+    }
+    filter_sql_fini(&sql);
+    filter_sql_condition(filter, 0, &out);
+    check_statement(rt_buf_cstr(&out));
+    rt_buf_clear(&out);
+    filter_sql_condition(filter, 7, &out);
+    check_statement(rt_buf_cstr(&out));
+    rt_buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct filter filter;
@@ -75,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_tree(&filter);
         if (filter.node_count > 0) {
             check_canonical(&filter);
+            check_sql(&filter);
         }
         filter_fini(&filter);
     } else {
