@@ -77,15 +77,15 @@ enum match_anchor_kind {
 };
 
 struct match_anchor {
-    enum match_anchor_kind kind;
-    uint16_t column;
-    struct match_type type; /* of the column, or what match_type_of() says of its operator's type */
     const struct wire_span *values;
-    uint32_t value_count;
     const struct match_set *set;
-    uint32_t member;
     double
         share; /* of the table's rows, that this lets through: 1 / n_distinct and the like; 0: unknown */
+    enum match_anchor_kind kind;
+    uint32_t value_count;
+    uint32_t member;
+    struct match_type type; /* of the column, or what match_type_of() says of its operator's type */
+    uint16_t column;
 };
 
 struct match_conjunction {
