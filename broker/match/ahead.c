@@ -1,6 +1,6 @@
 /* broker/match/ahead.c - memory asked for before it is needed.
  *
- * In steps over all changes at hand: the slots of their hashes; the classes found there; the constants of those. Each step
+ * In steps over all changes at hand: the slots of their hashes; the lists and the classes found there; their constants. Each step
  * reads what the one before asked for, which has arrived meanwhile. Nothing is decided here.
  */
 #include <string.h>
@@ -9,6 +9,12 @@
 
 /* Of one list: whoever has more hides its waits in match_change() itself. */
 enum { IDS_OF_A_LIST = 16 };
+
+/* A look-up on its way. */
+struct expected {
+    uint64_t hash;
+    const struct postings_ids *ids; /* NULL: none, or not looked at yet */
+};
 
 typedef void on_value_fn(struct match *match, const struct probe *probe, struct wire_span value);
 
@@ -43,10 +49,17 @@ static void each_value(struct match *match, const struct match_coming *change,
     }
 }
 
+static struct expected *expected_at(const struct match *match, uint32_t number)
+{
+    return &((struct expected *)(void *)match->ahead.data)[number];
+}
+
 static void expect_hash(struct match *match, uint64_t hash)
 {
+    struct expected one = { .hash = hash };
+
     postings_prefetch(&match->postings, hash);
-    rt_buf_append(&match->ahead, &hash, sizeof(hash));
+    rt_buf_append(&match->ahead, &one, sizeof(one));
 }
 
 static void expect_set(struct match *match, const struct probe *probe, struct wire_span value)
@@ -89,23 +102,36 @@ static void expect_classes_of_members(struct match *match, const struct probe *p
     const uint32_t *members = probe->set->members(probe->set, value, &count);
     for (uint32_t i = 0; i < count && i < 2 * IDS_OF_A_LIST; i++) {
         const struct postings_ids *ids = dense_at(&probe->members, members[i]);
-        if (ids != NULL && ids->pair[0] < POSTINGS_MAX && ids->pair[1] != POSTINGS_MAX) {
+        if (ids != NULL && ids->pair[0] != POSTINGS_NONE && !postings_is_list(ids)) {
             expect_class(match, ids->pair[0]);
         }
     }
 }
 
-/* Hashes become the numbers of classes, behind them in the same buffer. */
-static void expect_classes(struct match *match, size_t hash_count)
+/* Slots have arrived, then heads of lists, then lists: of each its classes, behind the hashes in the same buffer. */
+static void expect_classes(struct match *match, uint32_t hash_count)
 {
-    for (size_t i = 0; i < hash_count; i++) {
-        uint64_t hash = 0;
+    for (uint32_t i = 0; i < hash_count; i++) {
+        struct expected *one = expected_at(match, i);
+        one->ids = postings_place(&match->postings, one->hash);
+        if (one->ids != NULL && postings_is_list(one->ids)) {
+            __builtin_prefetch(postings_list(&match->postings, one->ids));
+        }
+    }
+    for (uint32_t i = 0; i < hash_count; i++) {
+        const struct expected *one = expected_at(match, i);
+        if (one->ids != NULL && postings_is_list(one->ids)) {
+            __builtin_prefetch(postings_list(&match->postings, one->ids)->ids);
+        }
+    }
+    for (uint32_t i = 0; i < hash_count; i++) {
+        const struct expected *one = expected_at(match, i);
         uint32_t count = 0;
-        memcpy(&hash, match->ahead.data + i * sizeof(hash), sizeof(hash));
-        const uint32_t *ids = postings_find(&match->postings, hash, &count);
-        count = count < IDS_OF_A_LIST ? count : IDS_OF_A_LIST;
-        for (uint32_t j = 0; j < count; j++) {
-            expect_class(match, ids[j]);
+        if (one->ids != NULL) {
+            const uint32_t *ids = postings_ids_find(&match->postings, one->ids, &count);
+            for (uint32_t j = 0; j < count && j < IDS_OF_A_LIST; j++) {
+                expect_class(match, ids[j]);
+            }
         }
     }
 }
@@ -119,16 +145,15 @@ void match_ahead(struct match *match, const struct match_coming *changes, uint32
     for (uint32_t i = 0; i < count; i++) {
         each_value(match, &changes[i], expect_members);
     }
-    size_t hash_count = match->ahead.len / sizeof(uint64_t);
+    uint32_t hash_count = (uint32_t)(match->ahead.len / sizeof(struct expected));
     expect_classes(match, hash_count);
     for (uint32_t i = 0; i < count; i++) {
         each_value(match, &changes[i], expect_classes_of_members);
     }
-    size_t found = (match->ahead.len - hash_count * sizeof(uint64_t)) / sizeof(uint32_t);
-    const uint8_t *ids = match->ahead.data + hash_count * sizeof(uint64_t);
-    for (size_t i = 0; i < found; i++) {
+    for (size_t at = hash_count * sizeof(struct expected); at < match->ahead.len;
+         at += sizeof(uint32_t)) {
         uint32_t id = 0;
-        memcpy(&id, ids + i * sizeof(id), sizeof(id));
+        memcpy(&id, match->ahead.data + at, sizeof(id));
         __builtin_prefetch(class_at(match, id)->constants);
     }
 }

@@ -85,7 +85,7 @@ struct match {
     struct match_table *tables;
     struct rt_buf candidates; /* uint32_t */
     struct rt_buf hits;       /* struct match_hit */
-    struct rt_buf ahead;      /* uint64_t: hashes, then the numbers of classes */
+    struct rt_buf ahead;      /* struct expected, then the numbers of classes */
 };
 
 static inline struct class *class_at(const struct match *match, uint32_t id)

@@ -1,7 +1,6 @@
 /* broker/match/postings.c - see postings.h. A part is at most three quarters full, so a probe always ends. */
 #include "broker/match/postings.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +16,6 @@ static uint32_t home(const struct postings_part *part, uint64_t hash)
 static bool is_free(const struct postings_slot *slot)
 {
     return slot->ids.pair[0] == POSTINGS_NONE;
-}
-
-static bool is_list(const struct postings_ids *ids)
-{
-    return ids->pair[1] == POSTINGS_MAX;
 }
 
 /* The slot of this hash, or the free one where it would go. */
@@ -130,7 +124,7 @@ uint32_t postings_ids_add(struct postings *postings, struct postings_ids *ids, u
             return i;
         }
     }
-    if (!is_list(ids)) {
+    if (!postings_is_list(ids)) {
         uint32_t number = new_list(postings);
         (void)list_add(postings, &postings->lists[number], ids->pair[0]);
         (void)list_add(postings, &postings->lists[number], ids->pair[1]);
@@ -142,7 +136,7 @@ uint32_t postings_ids_add(struct postings *postings, struct postings_ids *ids, u
 
 uint32_t postings_ids_remove(struct postings *postings, struct postings_ids *ids, uint32_t place)
 {
-    if (is_list(ids)) {
+    if (postings_is_list(ids)) {
         return list_remove(postings, ids, place);
     }
     uint32_t moved = place == 0 ? ids->pair[1] : POSTINGS_NONE;
@@ -154,8 +148,8 @@ uint32_t postings_ids_remove(struct postings *postings, struct postings_ids *ids
 const uint32_t *postings_ids_find(const struct postings *postings, const struct postings_ids *ids,
                                   uint32_t *out_count)
 {
-    if (is_list(ids)) {
-        const struct postings_list *list = &postings->lists[ids->pair[0]];
+    if (postings_is_list(ids)) {
+        const struct postings_list *list = postings_list(postings, ids);
         *out_count = list->count;
         return list->ids;
     }
@@ -230,17 +224,21 @@ uint32_t postings_remove(struct postings *postings, uint64_t hash, uint32_t plac
     return POSTINGS_NONE;
 }
 
-const uint32_t *postings_find(const struct postings *postings, uint64_t hash, uint32_t *out_count)
+const struct postings_ids *postings_place(const struct postings *postings, uint64_t hash)
 {
     const struct postings_part *part = &postings->parts[hash % POSTINGS_PARTS];
 
-    *out_count = 0;
     if (part->capacity == 0) {
         return NULL;
     }
     const struct postings_slot *slot = seek(part, hash);
-    if (is_free(slot)) {
-        return NULL;
-    }
-    return postings_ids_find(postings, &slot->ids, out_count);
+    return is_free(slot) ? NULL : &slot->ids;
+}
+
+const uint32_t *postings_find(const struct postings *postings, uint64_t hash, uint32_t *out_count)
+{
+    const struct postings_ids *ids = postings_place(postings, hash);
+
+    *out_count = 0;
+    return ids == NULL ? NULL : postings_ids_find(postings, ids, out_count);
 }

@@ -11,6 +11,7 @@
 #ifndef PGTIDE_BROKER_MATCH_POSTINGS_H
 #define PGTIDE_BROKER_MATCH_POSTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,12 +62,26 @@ uint32_t postings_remove(struct postings *postings, uint64_t hash, uint32_t plac
 /* The numbers under `hash`; valid until the next change. */
 const uint32_t *postings_find(const struct postings *postings, uint64_t hash, uint32_t *out_count);
 
+/* Where they are; NULL when there are none. Stays until the next change. */
+const struct postings_ids *postings_place(const struct postings *postings, uint64_t hash);
+
 /* The same for numbers filed elsewhere (dense.h), whose longer lists live here: add returns the place, remove what stands
  * there now. */
 uint32_t postings_ids_add(struct postings *postings, struct postings_ids *ids, uint32_t id);
 uint32_t postings_ids_remove(struct postings *postings, struct postings_ids *ids, uint32_t place);
 const uint32_t *postings_ids_find(const struct postings *postings, const struct postings_ids *ids,
                                   uint32_t *out_count);
+
+/* Steps on the way to a longer list, to be asked for one after the other: its head, then its numbers. */
+static inline bool postings_is_list(const struct postings_ids *ids)
+{
+    return ids->pair[1] == POSTINGS_MAX;
+}
+static inline const struct postings_list *postings_list(const struct postings *postings,
+                                                        const struct postings_ids *ids)
+{
+    return &postings->lists[ids->pair[0]];
+}
 
 /* Asks for the slot's cache line, for a postings_find() soon. */
 static inline void postings_prefetch(const struct postings *postings, uint64_t hash)

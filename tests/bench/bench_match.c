@@ -21,7 +21,7 @@ enum {
     FEW = 1000,
     MANY = 1000000,
     BATCH = 256,
-    AHEAD = 16,
+    AHEAD = 32,
     TEAM_SIZE = 20,
     UUID = 36,
     COLUMNS = 3
@@ -31,7 +31,7 @@ enum {
 enum { OWNER, ROOM, TEAM };
 
 struct constants {
-    char owner[UUID];
+    _Alignas(64) char owner[UUID];
     char room[4];
     uint32_t identity;
     uint32_t team;
@@ -148,7 +148,7 @@ static void ahead_of(const struct match_set *set, struct wire_span value)
 static void start(struct bench *bench, uint32_t subs)
 {
     memset(bench, 0, sizeof(*bench));
-    bench->constants = rt_realloc(NULL, subs, sizeof(*bench->constants));
+    bench->constants = aligned_alloc(64, subs * sizeof(*bench->constants));
     bench->rows = rt_alloc(BATCH * sizeof(*bench->rows));
     bench->old_rows = rt_alloc(BATCH * sizeof(*bench->old_rows));
     bench->teams.set.members = members_of;
