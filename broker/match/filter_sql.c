@@ -134,6 +134,22 @@ static void put_table(struct rt_buf *out, const struct filter_table *table)
     put_name(out, table->table);
 }
 
+/* A pattern is tried on itself: the row is NULL, so its own comparison looks neither at the pattern (a bad expression)
+ * nor at the collation of the column (a nondeterministic one has no LIKE). */
+static void put_trial(struct rt_buf *out, const struct filter *filter,
+                      const struct filter_node *node)
+{
+    bool pattern = node->op == FILTER_LIKE || node->op == FILTER_ILIKE ||
+                   node->op == FILTER_MATCH || node->op == FILTER_IMATCH;
+
+    if (pattern) {
+        unsigned param = (unsigned)node->first_value + 1;
+        rt_buf_puts(out, ", coalesce(");
+        put_column(out, filter, node);
+        rt_buf_printf(out, ", $%u)%s$%u", param, op_signs[node->op], param);
+    }
+}
+
 void filter_sql_init(struct filter_sql *out, const struct filter *filter,
                      const struct filter_table *table)
 {
@@ -150,10 +166,8 @@ void filter_sql_init(struct filter_sql *out, const struct filter *filter,
         rt_buf_printf(&out->text, ", $%u", (unsigned)i + 1);
     }
     for (uint32_t i = 0; i < filter->node_count; i++) {
-        const struct filter_node *node = &filter->nodes[i];
-        if (node->op == FILTER_MATCH || node->op == FILTER_IMATCH) {
-            /* The row is NULL, so its own comparison would not look at the expression. */
-            rt_buf_printf(&out->text, ", '' ~ $%u", (unsigned)node->first_value + 1);
+        if (filter->nodes[i].kind == FILTER_TEST) {
+            put_trial(&out->text, filter, &filter->nodes[i]);
         }
     }
     rt_buf_puts(&out->text, " FROM unnest(ARRAY[NULL::");

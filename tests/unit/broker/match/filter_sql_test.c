@@ -36,7 +36,7 @@ static void test_the_question_infers_types_and_returns_values(void **state)
     assert_string_equal(
         (const char *)asked.sql.text.data,
         "SELECT ((t.\"a\" = $1) AND (NOT (t.\"b\" IN ($2, $3)) OR (t.\"c\" IS NULL) "
-        "OR (t.\"d\" ~ $4))), $1, $2, $3, $4, '' ~ $4 FROM "
+        "OR (t.\"d\" ~ $4))), $1, $2, $3, $4, coalesce(t.\"d\", $4) ~ $4 FROM "
         "unnest(ARRAY[NULL::\"public\".\"od\"\"d\"]) AS t");
     assert_int_equal(asked.sql.param_count, 4);
     assert_string_equal(asked.sql.params[2], "y");
