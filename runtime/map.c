@@ -70,9 +70,9 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-uint64_t rt_seeded_hash(const uint64_t seed[2], const void *bytes, size_t len)
+uint64_t rt_seeded_hash(const uint64_t seed[2], const void *data, size_t len)
 {
-    const uint8_t *data = bytes;
+    const uint8_t *bytes = data;
     uint64_t v[4] = { seed[0] ^ UINT64_C(0x736f6d6570736575),
                       seed[1] ^ UINT64_C(0x646f72616e646f6d),
                       seed[0] ^ UINT64_C(0x6c7967656e657261),
@@ -80,14 +80,14 @@ uint64_t rt_seeded_hash(const uint64_t seed[2], const void *bytes, size_t len)
     size_t whole = len - len % 8;
     for (size_t i = 0; i < whole; i += 8) {
         uint64_t word = 0;
-        memcpy(&word, data + i, sizeof(word));
+        memcpy(&word, bytes + i, sizeof(word));
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)len << 56;
     for (size_t i = whole; i < len; i++) {
-        last |= (uint64_t)data[i] << (8 * (i - whole));
+        last |= (uint64_t)bytes[i] << (8 * (i - whole));
     }
     v[3] ^= last;
     sip_round(v);

@@ -16,6 +16,12 @@ struct expected {
     const struct postings_ids *ids; /* NULL: none, or not looked at yet */
 };
 
+struct expected_set {
+    const struct probe *probe;
+    const uint32_t *members; /* the set's; it does not change meanwhile */
+    uint32_t count;
+};
+
 typedef void on_value_fn(struct match *match, const struct probe *probe, struct wire_span value);
 
 static bool same_in_both(const struct match_coming *change, uint16_t column)
@@ -24,7 +30,7 @@ static bool same_in_both(const struct match_coming *change, uint16_t column)
     const struct match_row *b = change->rows[1];
 
     return a != NULL && b != NULL && column < a->count && column < b->count &&
-           a->values[column].kind == b->values[column].kind &&
+           a->values[column].kind == WIRE_VALUE_TEXT && b->values[column].kind == WIRE_VALUE_TEXT &&
            a->values[column].len == b->values[column].len &&
            memcmp(a->values[column].text, b->values[column].text, a->values[column].len) == 0;
 }
@@ -73,16 +79,17 @@ static void expect_set(struct match *match, const struct probe *probe, struct wi
 
 static void expect_members(struct match *match, const struct probe *probe, struct wire_span value)
 {
-    uint32_t count = 0;
+    struct expected_set one = { .probe = probe };
 
-    (void)match;
     if (probe->kind != PROBE_MEMBER) {
         return;
     }
-    const uint32_t *members = probe->set->members(probe->set, value, &count);
-    for (uint32_t i = 0; i < count && i < 2 * IDS_OF_A_LIST; i++) {
-        __builtin_prefetch(dense_at(&probe->members, members[i]));
+    one.members = probe->set->members(probe->set, value, &one.count);
+    one.count = one.count < 2 * IDS_OF_A_LIST ? one.count : 2 * IDS_OF_A_LIST;
+    for (uint32_t i = 0; i < one.count; i++) {
+        __builtin_prefetch(dense_at(&probe->members, one.members[i]));
     }
+    rt_buf_append(&match->ahead_sets, &one, sizeof(one));
 }
 
 static void expect_class(struct match *match, uint32_t id)
@@ -91,19 +98,17 @@ static void expect_class(struct match *match, uint32_t id)
     rt_buf_append(&match->ahead, &id, sizeof(id));
 }
 
-static void expect_classes_of_members(struct match *match, const struct probe *probe,
-                                      struct wire_span value)
+static void expect_classes_of_members(struct match *match)
 {
-    uint32_t count = 0;
+    const struct expected_set *sets = (const struct expected_set *)(void *)match->ahead_sets.data;
+    size_t count = match->ahead_sets.len / sizeof(*sets);
 
-    if (probe->kind != PROBE_MEMBER) {
-        return;
-    }
-    const uint32_t *members = probe->set->members(probe->set, value, &count);
-    for (uint32_t i = 0; i < count && i < 2 * IDS_OF_A_LIST; i++) {
-        const struct postings_ids *ids = dense_at(&probe->members, members[i]);
-        if (ids != NULL && ids->pair[0] != POSTINGS_NONE && !postings_is_list(ids)) {
-            expect_class(match, ids->pair[0]);
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < sets[i].count; j++) {
+            const struct postings_ids *ids = dense_at(&sets[i].probe->members, sets[i].members[j]);
+            if (ids != NULL && ids->pair[0] != POSTINGS_NONE && !postings_is_list(ids)) {
+                expect_class(match, ids->pair[0]);
+            }
         }
     }
 }
@@ -139,6 +144,7 @@ static void expect_classes(struct match *match, uint32_t hash_count)
 void match_ahead(struct match *match, const struct match_coming *changes, uint32_t count)
 {
     rt_buf_clear(&match->ahead);
+    rt_buf_clear(&match->ahead_sets);
     for (uint32_t i = 0; i < count; i++) {
         each_value(match, &changes[i], expect_set);
     }
@@ -147,9 +153,7 @@ void match_ahead(struct match *match, const struct match_coming *changes, uint32
     }
     uint32_t hash_count = (uint32_t)(match->ahead.len / sizeof(struct expected));
     expect_classes(match, hash_count);
-    for (uint32_t i = 0; i < count; i++) {
-        each_value(match, &changes[i], expect_classes_of_members);
-    }
+    expect_classes_of_members(match);
     for (size_t at = hash_count * sizeof(struct expected); at < match->ahead.len;
          at += sizeof(uint32_t)) {
         uint32_t id = 0;

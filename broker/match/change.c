@@ -9,7 +9,7 @@
 #include "broker/match/parts.h"
 
 /* How far ahead: first the class, then its constants, whose address the class holds. */
-enum { AHEAD_CLASS = 8, AHEAD_CONSTANTS = 4, MEMBERS_AHEAD = 16 };
+enum { AHEAD_CLASS = 16, AHEAD_CONSTANTS = 8, MEMBERS_AHEAD = 16 };
 
 enum image { IMAGE_NEW, IMAGE_OLD };
 

@@ -41,6 +41,7 @@ void match_free(struct match *match)
     rt_buf_fini(&match->candidates);
     rt_buf_fini(&match->hits);
     rt_buf_fini(&match->ahead);
+    rt_buf_fini(&match->ahead_sets);
     free(match);
 }
 
@@ -200,7 +201,7 @@ struct match_stats match_stats(const struct match *match)
         .bytes = sizeof(*match) + match->postings.bytes + pool_bytes(&match->classes) +
                  pool_bytes(&match->subs) + pool_bytes(&match->filed) +
                  pool_bytes(&match->buckets) + match->candidates.cap + match->hits.cap +
-                 match->ahead.cap,
+                 match->ahead.cap + match->ahead_sets.cap,
     };
 
     for (const struct match_table *table = match->tables; table != NULL; table = table->next) {

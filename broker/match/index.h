@@ -61,7 +61,7 @@ struct match_program {
 
 /* A membership relation, kept by somebody else: which members a value has, as numbers given to identities. */
 struct match_set {
-    /* Valid until the set changes; the index never calls it while it changes. */
+    /* Valid until the set changes, after further calls as well. */
     const uint32_t *(*members)(const struct match_set *set, struct wire_span value,
                                uint32_t *out_count);
     /* Asks for the memory that members() will look at; may be NULL. */

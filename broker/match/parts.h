@@ -85,6 +85,7 @@ struct match {
     struct match_table *tables;
     struct rt_buf candidates; /* uint32_t */
     struct rt_buf hits;       /* struct match_hit */
+    struct rt_buf ahead_sets; /* struct expected_set */
     struct rt_buf ahead;      /* struct expected, then the numbers of classes */
 };
 
