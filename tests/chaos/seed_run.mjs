@@ -209,7 +209,7 @@ class SeedRun {
       while (this.supervisor.work.size > 0) await Promise.all(this.supervisor.work)
       await this.supervisor.stopStandby()
     }
-    if (this.failed && this.keepFailed) this.system.keep = true
+    if (this.failed && this.keepFailed && this.system) this.system.keep = true
     try {
       await this.system?.stop()
     } catch (error) {

@@ -40,7 +40,7 @@ async function errorFor(message) {
 
 test('messages that are not what the protocol says', async () => {
   for (const [text, words] of [
-    ['{"type":', /JSON/i], ['', /JSON/i], ['[1,2]', /object/i], ['"text"', /object/i], ['12', /object/i], ['{}', /type/i],
+    ['{"type":', /JSON/i], ['', /JSON/i], ['[1]', /object/i], ['[]', /array/i], [JSON.stringify(Array(101).fill({ type: 'ping' })), /array/i], ['"text"', /object/i], ['12', /object/i], ['{}', /type/i],
     ['{"type":5}', /type/i], ['{"type":"subscribe"}', /channel|table/i], ['{"type":"subscribe","channel":7}', /channel/i],
     ['{"type":"dance"}', /unknown message type/i], ['{"type":"subscribe","channel":"x","config":[]}', /config/i],
     ['{"type":"subscribe","channel":"x","config":{"event":"PATCH","schema":"public","table":"t"}}', /event/i],
@@ -52,6 +52,15 @@ test('messages that are not what the protocol says', async () => {
     assert.match(error.message, words, text.slice(0, 60))
     assert.ok(['SUBSCRIPTION_FAILED', 'INVALID_CHANNEL', 'UNAUTHORIZED'].includes(error.code), error.code)
   }
+})
+
+test('an array of messages: each is answered, a bad one among them harms none', async () => {
+  const client = await open()
+  client.send('[{"type":"ping"},7,{"type":"subscribe","channel":"table:public.t"},{"type":"ping"}]')
+  assert.equal((await client.take(each => each.type === 'ack')).channel, 'table:public.t')
+  for (const type of ['pong', 'pong', 'error']) await client.take(each => each.type === type)
+  assert.deepEqual(await client.drain(), [])
+  client.close()
 })
 
 test('channels that do not exist, are not enabled, or are no channels', async () => {

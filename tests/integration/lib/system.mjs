@@ -189,7 +189,12 @@ export class System {
 
   async allReady() {
     for (const name of this.processes().filter(each => /^(tailer|broker|edge)/.test(each))) {
-      await until(`${name} is ready`, async () => (await this.readyz(name)).ok, { deadline: 60_000 })
+      try {
+        await until(`${name} is ready`, async () => (await this.readyz(name)).ok, { deadline: 60_000 })
+      } catch (error) {
+        const said = await this.readyz(name).then(answer => answer.text, problem => problem.message)
+        throw new Error(`${error.message}\n${said}\n${this.logs()}`)
+      }
     }
   }
 
