@@ -8,7 +8,7 @@ import { user } from './lib/token.mjs'
 let system
 before(async () => {
   // A window that is smaller than what a stopped process misses: else nobody would miss anything.
-  system = await System.start({ set: ['window.bytes=1MiB', 'links.edge_ring=1MiB', 'links.edge_stall=300ms', 'links.tailer_ring=1MiB', 'realtime.client_budget=1GiB'] })
+  system = await System.start({ set: ['links.edge_ring=1MiB', 'links.edge_stall=300ms', 'links.tailer_ring=1MiB', 'realtime.client_budget=1GiB'] })
   await system.sql(`create table t (id serial primary key, v text); grant select on t to authenticated; select enable_realtime('t')`)
 })
 after(() => { if (process.env.PGTIDE_TEST_LOGS) console.log(system?.logs(60)); return system?.stop() })
