@@ -49,18 +49,19 @@ async function measure(kill, client, reconnect) {
   const took = performance.now() - started
   writing = false
   await writer
-  for (let id = 0; id < next - 1;) {
+  for (let seen = first; seen < next - 1;) {
     const change = await client.change('INSERT')
     since = change.payload.id
-    id = change.payload.record.id
+    seen = change.payload.record.id
   }
   return [took, client]
 }
 
-async function series(name, kill, reconnect = false) {
+async function series(name, kill, { reconnect = false, prepare = async () => {} } = {}) {
   let client = await listen()
   const times = []
   for (let n = 0; n < rounds; n++) {
+    await prepare()
     const [took, after] = await measure(kill, client, reconnect)
     client = after
     times.push(took)
@@ -79,12 +80,12 @@ try {
   await series('edge (client comes back to the other one)', async () => {
     await Promise.all(['edge-0', 'edge-1'].map(name => system.kill(name)))
     system.start('edge-0'); system.start('edge-1')
-  }, true)
+  }, { reconnect: true })
   let standby = system.standby('tailer')
+  let active = true
   await until('it stands by', () => /standby/.test(system.log('tailer-standby')))
   await series('tailer (standby takes over)', async () => {
     // Whoever has the slot is killed; the other one takes over, and the killed one becomes the next standby.
-    const active = (await system.readyz('tailer').catch(() => ({ ok: false }))).ok
     if (active) {
       await system.kill('tailer')
       system.start('tailer')
@@ -92,7 +93,7 @@ try {
       process.kill(standby.pid, 'SIGKILL')
       standby = system.standby('tailer')
     }
-  })
+  }, { prepare: async () => { active = (await system.readyz('tailer').catch(() => ({ ok: false }))).ok } })
   await standby.stop()
   console.log(`machine: ${cpus().length} × ${cpus()[0].model}`)
 } finally {
