@@ -301,6 +301,19 @@ static void watch_silence(struct link_rx *rx, rt_usec now)
     }
 }
 
+/* ZeroMQ gives an address up for good when what answers there does not speak as it should (another program that
+ * had the port for a while, a key that was wrong then). Nobody would ever know: so after the lease we connect anew. */
+static void mend_silence(struct link_rx *rx, rt_usec now)
+{
+    bool both = now - rx->heard >= rx->config.lease;
+    bool stream = rx->state == LINK_RX_UP && now - rx->stream_heard >= rx->config.lease;
+    if ((both || stream) && now - rx->reconnected >= rx->config.lease) {
+        rx->reconnected = now;
+        rx->stats.reconnects++;
+        rx->config.ops->reconnect(rx->config.ops_ctx, both);
+    }
+}
+
 static bool ack_waits(const struct link_rx *rx)
 {
     return rx->acked > rx->acked_sent;
@@ -338,6 +351,7 @@ void link_rx_init(struct link_rx *rx, const struct link_rx_config *config, rt_us
                             .ticked = now,
                             .stream_heard = now,
                             .warned = now,
+                            .reconnected = now,
                             .hello_due = now };
     seq_rx_init(&rx->frames, &frame_ops, rx, config->hold_bytes);
 }
@@ -406,11 +420,13 @@ void link_rx_tick(struct link_rx *rx, rt_usec now)
         /* We were stopped, or busy: that is not the publisher's silence. */
         rx->heard += now - rx->ticked;
         rx->heard = rx->heard > now ? now : rx->heard;
+        rx->stream_heard = now;
     }
     rx->ticked = now;
     rx->backlog = seq_rx_drain(&rx->frames, LINK_TURN_BYTES);
     seq_rx_pump(&rx->frames, now);
     watch_silence(rx, now);
+    mend_silence(rx, now);
     if (rx->state == LINK_RX_UP) {
         tick_session(rx, now);
     } else if (rx->state == LINK_RX_HELLO && now >= rx->hello_due) {

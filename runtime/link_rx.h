@@ -30,6 +30,8 @@
 struct link_rx_ops {
     /* To the publisher, in order. False: nothing was sent. */
     bool (*control)(void *ctx, struct rt_span message);
+    /* Connects anew: the stream, and with `both` the side channel too. May do nothing. */
+    void (*reconnect)(void *ctx, bool both);
 };
 
 struct link_rx_config {
@@ -77,12 +79,14 @@ struct link_rx {
     rt_usec ticked;
     rt_usec heard;        /* on the side channel */
     rt_usec stream_heard; /* or found nothing to read because we did not read */
+    rt_usec reconnected;
     bool backlog;         /* frames wait to be handed on */
     struct seq_rx frames;
     struct rt_buf out;
     struct {
         uint64_t malformed;
         uint64_t refused;
+        uint64_t reconnects;
         uint64_t sessions;
         uint64_t fresh_sessions;
         uint64_t lost;

@@ -188,6 +188,16 @@ bool link_socket_connect(void *socket, const char *address, const struct rt_keys
     return false;
 }
 
+void link_socket_reconnect(void *socket, const char *address, struct rt_log *log)
+{
+    /* One that ZeroMQ has given up is not there to be disconnected: that is not an error here. */
+    (void)zmq_disconnect(socket, address);
+    if (zmq_connect(socket, address) != 0) {
+        rt_log_error(log, "link.connect_failed", RT_S("address", address),
+                     RT_S("reason", zmq_strerror(zmq_errno())));
+    }
+}
+
 struct link_monitor *link_monitor_new(struct rt_loop *loop, void *socket, struct rt_log *log,
                                       struct rt_counter *failures)
 {

@@ -26,6 +26,8 @@ bool link_socket_bind(void *socket, const char *address, const struct rt_keys *k
                       bool allow_insecure, struct rt_log *log);
 bool link_socket_connect(void *socket, const char *address, const struct rt_keys *keys,
                          struct rt_log *log);
+/* Drops the connection, if there is one, and makes another with the same keys. Messages under way may be lost. */
+void link_socket_reconnect(void *socket, const char *address, struct rt_log *log);
 
 /* Counts and logs peers that fail the handshake: another key, no key, or no ZeroMQ at all. */
 struct link_monitor *link_monitor_new(struct rt_loop *loop, void *socket, struct rt_log *log,

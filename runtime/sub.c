@@ -27,6 +27,7 @@ enum sub_counter {
     SUB_SESSIONS,
     SUB_MALFORMED,
     SUB_REFUSED,
+    SUB_RECONNECTS,
     SUB_COUNTERS
 };
 
@@ -48,6 +49,8 @@ static const struct {
                         "Messages of a peer that could not be understood, and were ignored" },
     [SUB_REFUSED] = { "pgtide_link_refused_total",
                       "Hellos refused: other version, unknown stream, or replaced" },
+    [SUB_RECONNECTS] = { "pgtide_link_reconnects_total",
+                         "Connections made anew because nothing came for links.lease" },
 };
 
 #define NOT_ARMED ((rt_usec)-1) /* 0 is a deadline: at once */
@@ -57,6 +60,8 @@ struct rt_sub {
     struct rt_metrics *metrics;
     char *stream_name;
     char *label;
+    char *publish;
+    char *control_address;
     void *stream;
     void *control;
     struct rt_zmq *stream_watch;
@@ -75,7 +80,16 @@ static bool op_control(void *ctx, struct rt_span message)
     return zmq_send(sub->control, message.data, message.len, ZMQ_DONTWAIT) >= 0;
 }
 
-static const struct link_rx_ops ops = { .control = op_control };
+static void op_reconnect(void *ctx, bool both)
+{
+    struct rt_sub *sub = ctx;
+    link_socket_reconnect(sub->stream, sub->publish, sub->rx.config.log);
+    if (both) {
+        link_socket_reconnect(sub->control, sub->control_address, sub->rx.config.log);
+    }
+}
+
+static const struct link_rx_ops ops = { .control = op_control, .reconnect = op_reconnect };
 
 static void sync_metrics(struct rt_sub *sub)
 {
@@ -91,6 +105,7 @@ static void sync_metrics(struct rt_sub *sub)
         [SUB_SESSIONS] = rx->stats.sessions,
         [SUB_MALFORMED] = rx->stats.malformed,
         [SUB_REFUSED] = rx->stats.refused,
+        [SUB_RECONNECTS] = rx->stats.reconnects,
     };
     for (size_t i = 0; i < SUB_COUNTERS; i++) {
         sub->counters[i]->value = values[i];
@@ -229,6 +244,8 @@ struct rt_sub *rt_sub_new(const struct rt_sub_config *config)
     sub->metrics = config->metrics;
     sub->stream_name = rt_strdup(config->stream_name);
     sub->label = rt_strdup(config->label);
+    sub->publish = rt_strdup(config->publish);
+    sub->control_address = rt_strdup(config->control);
     link_rx_init(&sub->rx,
                  &(struct link_rx_config){ .log = config->log,
                                            .ops = &ops,
@@ -278,6 +295,8 @@ void rt_sub_free(struct rt_sub *sub)
     link_rx_fini(&sub->rx);
     free(sub->stream_name);
     free(sub->label);
+    free(sub->publish);
+    free(sub->control_address);
     free(sub);
 }
 

@@ -142,7 +142,13 @@ static void on_refused(void *ctx, const char *reason, bool final)
 }
 
 static const struct link_tx_ops tx_ops = { net_publish, net_control, net_replay };
-static const struct link_rx_ops rx_ops = { net_up };
+static void net_reconnect(void *ctx, bool both)
+{
+    (void)ctx;
+    (void)both;
+}
+
+static const struct link_rx_ops rx_ops = { net_up, net_reconnect };
 static const struct rt_pub_events pub_events = { on_hello, on_pub_message, on_ack, on_silent,
                                                  NULL };
 static const struct rt_sub_events sub_events = { on_session,     on_frame, on_lost,

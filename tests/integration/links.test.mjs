@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -46,14 +47,16 @@ test('with a key every frame goes over PUB, encrypted; replay is for losses only
 test('another key, or none, gets nothing; the attempt is counted', async () => {
   const failures = () => Promise.all([0, 1].map(n => system.metric(`broker-${n}`, 'pgtide_link_handshake_failures_total'))).then(all => all[0] + all[1])
   for (const key of [join(keys, 'theirs'), '']) {
-    const was = await failures()
     const port = await freePort()
     const intruder = spawn(bin('pgtide-edge'), ['--config', join(system.dir, 'pgtide.yml'), '--set', `links.key_file=${key}`,
       '--set', `admin.edge_listen=127.0.0.1:${port}`, '--set', `realtime.listen=127.0.0.1:${await freePort()}`], { stdio: 'ignore' })
     const ended = new Promise(done => intruder.once('exit', done))
     try {
       await until('it runs', () => fetch(`http://127.0.0.1:${port}/livez`).then(answer => answer.ok))
+      const was = await failures()
       await until('its attempts are refused', async () => (await failures()) > was)
+      const again = await failures()
+      await until('and it does not give up', async () => (await failures()) > again)
       assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 503)
     } finally {
       intruder.kill('SIGTERM')
@@ -61,6 +64,41 @@ test('another key, or none, gets nothing; the attempt is counted', async () => {
     }
   }
   assert.ok((await system.readyz('edge-0')).ok, 'the others notice nothing')
+})
+
+// ZeroMQ itself never comes back to an address where something answered that it cannot talk to.
+test('another program answered at the addresses of a shard for a while: the edges come back to the shard', async () => {
+  const client = await Client.open(system, { token: user(system) })
+  const paths = ['pub', 'ctl'].map(end => join(system.dir, `run/sockets.d/shard-0.${end}`))
+  const reconnects = () => Promise.all([0, 1].map(n => system.metric(`edge-${n}`, 'pgtide_link_reconnects_total'))).then(all => all[0] + all[1])
+  await system.kill('broker-0')
+  const open = new Set()
+  const others = await Promise.all(paths.map(async path => {
+    rmSync(path, { force: true })
+    const greeting = Buffer.alloc(64)
+    Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, ...Buffer.from('PLAIN')]).copy(greeting)
+    const server = createServer(socket => { server.calls += 1; open.add(socket); socket.on('error', () => {}).write(greeting) })
+    server.calls = 0
+    await new Promise(done => server.listen(path, done))
+    return server
+  }))
+  try {
+    await until('both edges have called', () => others.every(server => server.calls >= 2))
+    const was = await reconnects()
+    await until('and call again', async () => (await reconnects()) >= was + 2)
+  } finally {
+    for (const socket of open) socket.destroy()
+    await Promise.all(others.map(server => new Promise(done => server.close(done))))
+  }
+  system.start('broker-0')
+  await system.allReady()
+  for (let n = 0; n < 8; n++) {
+    await system.sql(`create table back${n} (id int primary key); grant select on back${n} to authenticated; select enable_realtime('back${n}')`)
+    assert.equal((await client.subscribe(`table:public.back${n}`)).type, 'ack')
+    await system.sql(`insert into back${n} values (1)`)
+    assert.equal((await client.change('INSERT')).payload.table, `back${n}`)
+  }
+  client.close()
 })
 
 test('a key file that others can read, or that is no key, is refused', async () => {

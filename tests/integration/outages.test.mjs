@@ -40,7 +40,7 @@ test('PostgreSQL is down when everything starts', async () => {
   for (const name of ['tailer', 'broker-0', 'broker-1', 'edge-0', 'edge-1', 'postgres']) await system.kill(name, 'SIGTERM')
   for (const name of ['edge-0', 'edge-1', 'broker-0', 'broker-1', 'tailer']) system.start(name)
   await until('the tailer reports itself not ready', async () => (await system.readyz('tailer')).status === 503)
-  const client = await Client.open(system, { token: user(system) })
+  const client = await until('an edge serves', () => Client.open(system, { token: user(system) }))
   system.start('postgres')
   await until('PostgreSQL is back', async () => { await system.connect(); return system.sql('select 1') }, { deadline: 60_000 })
   await system.allReady()

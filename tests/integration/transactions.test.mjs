@@ -172,7 +172,7 @@ test('resume from a commit: the next transaction is the next one', async () => {
   await write(2)
   await write(3)
   const again = await open({ transactions: true })
-  for (let n = 0; n < TABLES; n++) again.send({ type: 'subscribe', channel: channel(n), since: commit.id })
+  again.send(Array.from({ length: TABLES }, (_, n) => ({ type: 'subscribe', channel: channel(n), since: commit.id })))
   for (let n = 0; n < TABLES; n++) assert.equal((await again.take(frame => frame.type === 'ack' || frame.type === 'error')).payload.resumed, true)
   for (const value of [2, 3]) {
     const { changes } = await transaction(again)

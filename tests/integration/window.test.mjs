@@ -151,6 +151,8 @@ test('SIGTERM: what was read is processed and confirmed before the tailer ends',
   const client = await listening()
   const ids = []
   for (let i = 0; i < 50; i++) ids.push(await write())
+  const [{ read }] = await system.sql(`select (pg_current_wal_flush_lsn() - '0/0')::text as read`)
+  await until('the tailer has read them', async () => (await system.metric('tailer', 'pgtide_tailer_published_lsn')) >= Number(read))
   const begun = Date.now()
   await system.kill('tailer', 'SIGTERM')
   const took = Date.now() - begun

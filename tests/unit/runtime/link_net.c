@@ -123,4 +123,10 @@ static bool on_send_to_pub(void *ctx, struct rt_span message)
 }
 
 const struct link_tx_ops net_tx_ops = { on_publish, on_send_to_sub, on_replay };
-const struct link_rx_ops net_rx_ops = { on_send_to_pub };
+static void on_reconnect(void *ctx, bool both)
+{
+    (void)ctx;
+    (void)both;
+}
+
+const struct link_rx_ops net_rx_ops = { on_send_to_pub, on_reconnect };
