@@ -12,6 +12,15 @@
 
 #include "proto/records.h"
 
+struct policy_rules;
+
+/* A column as the catalog numbers it; readable or not. */
+struct access_attribute {
+    char *name;
+    uint32_t number;
+    uint32_t type;
+};
+
 struct access {
     uint32_t refs;
     int code;       /* 0, or an enum wire_code */
@@ -22,6 +31,10 @@ struct access {
     uint32_t column_count;
     char **generated; /* readable generated columns (never in the stream), in table order */
     uint32_t generated_count;
+    struct access_attribute *attributes; /* all of the table, by number */
+    uint32_t attribute_count;
+    /* The row-level security that applies to the role; NULL: none. Referenced. */
+    struct policy_rules *rules;
 };
 
 /* With one reference. */

@@ -2,6 +2,8 @@
 //   node tests/bench/compare.mjs OTHER_BUILD_DIR [--rounds 3] [tailer] [fanout] [latency]
 // Prints for each figure the median of both and the ratio this / other.
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -12,7 +14,8 @@ const other = args.shift()
 if (!other) { console.error('usage: compare.mjs OTHER_BUILD_DIR [--rounds N] [tailer] [fanout] [latency]'); process.exit(2) }
 const parts = args.length > 0 ? args : ['tailer', 'fanout', 'latency']
 const mine = process.env.PGTIDE_TEST_BUILD_DIR ?? new URL('../../build/release', import.meta.url).pathname
-const script = new URL('run.mjs', import.meta.url).pathname
+// Each build by its own checkout's script and deploy/up: an older one does not know today's options.
+const scriptOf = build => [join(build, '../../tests/bench/run.mjs'), new URL('run.mjs', import.meta.url).pathname].find(existsSync)
 
 // Every number of a result by the path to it: fanout.2.frames_per_s.
 function figures(value, path, out) {
@@ -21,7 +24,7 @@ function figures(value, path, out) {
 }
 
 async function measure(build, part, out) {
-  const { stdout } = await run(process.execPath, [script, part], { env: { ...process.env, PGTIDE_TEST_BUILD_DIR: build }, maxBuffer: 1 << 24 })
+  const { stdout } = await run(process.execPath, [scriptOf(build), part], { env: { ...process.env, PGTIDE_TEST_BUILD_DIR: build }, maxBuffer: 1 << 24 })
   const json = stdout.slice(stdout.indexOf(':') + 1, stdout.lastIndexOf('machine:'))
   let result = JSON.parse(json)
   if (part === 'tailer') result = result.reduce((all, each) => { for (const key in each) (all[key] ??= []).push(each[key]); return all }, {})

@@ -1,0 +1,63 @@
+/* broker/view/views.h - makes views: asks PostgreSQL for the constants of identities and the values of filters.
+ *
+ * A watch is one (access, identity, filter). Its view, or a refusal, comes with on_view, never from inside a call of this module,
+ * and again after views_refresh() or when the watch is given another access. Identities are interned: claims that are equal are kept
+ * once. Constants are folded once for each (rules, identity), filters are cast once for each (table, text); questions go in batches over a small pool.
+ *
+ * Fails closed: what has no answer within the deadline is refused, with the reason. Trouble of one identity (a claim that is no
+ * number where a policy casts it) is that identity's alone: it gets a view that shows nothing.
+ *
+ * One thread. Cost: a round trip for each batch of identities; memory under 400 bytes an identity plus its claims.
+ */
+#ifndef PGTIDE_BROKER_VIEW_VIEWS_H
+#define PGTIDE_BROKER_VIEW_VIEWS_H
+
+#include "broker/match/filter.h"
+#include "broker/view/view.h"
+#include "runtime/clock.h"
+
+struct views;
+struct view_watch;
+struct pg_pool;
+struct rt_log;
+struct rt_loop;
+struct rt_metrics;
+
+struct views_events {
+    /* The view is borrowed. NULL: refused, with code and text. May unwatch any watch, this one included. */
+    void (*on_view)(void *ctx, void *user, struct view *view, int code, const char *message);
+};
+
+struct views_config {
+    struct rt_loop *loop;
+    struct rt_log *log;
+    struct rt_metrics *metrics;
+    struct pg_pool *pool; /* outlives the views */
+    const char *const
+        *settings; /* names under which the claims are given to PostgreSQL; NULL ends the list */
+    rt_usec deadline;
+    const struct views_events *events;
+    void *ctx;
+};
+
+struct view_want {
+    const char *schema, *table, *role; /* C strings */
+    struct wire_span claims;           /* JSON object, "" without a token */
+    struct wire_span filter;           /* "" for none */
+    enum filter_dialect dialect;
+    struct access *access; /* allowed; the watch takes a reference */
+};
+
+struct views *views_new(const struct views_config *config);
+void views_free(struct views *views); /* and its watches */
+/* What is wanted is copied. */
+struct view_watch *views_watch(struct views *views, const struct view_want *want, void *user);
+void views_unwatch(struct view_watch *watch); /* NULL is fine */
+/* Another answer of the authority for the same table and role: a new view follows. */
+void views_access(struct view_watch *watch, struct access *access);
+/* Constants may have changed by transaction `xid`: a new view follows, computed under a snapshot that sees it. */
+void views_refresh(struct view_watch *watch, uint32_t xid);
+/* Another history: transactions waited for may never become visible in it. */
+void views_new_epoch(struct views *views);
+
+#endif
