@@ -3,13 +3,14 @@
 
 /* Elements of a record's array, its number included. 0: no such record. */
 static const uint8_t record_arity[] = {
-    [WIRE_RELATION] = 8, [WIRE_BEGIN] = 6,       [WIRE_CHANGE] = 7,   [WIRE_TRUNCATE] = 4,
-    [WIRE_MESSAGE] = 6,  [WIRE_END] = 4,         [WIRE_PROGRESS] = 4, [WIRE_GAP] = 4,
-    [WIRE_GROUP] = 6,    [WIRE_DELIVER] = 6,     [WIRE_ACCEPT] = 5,   [WIRE_DELIVER_TRUNCATE] = 4,
-    [WIRE_REFUSE] = 4,   [WIRE_IDENTIFY] = 5,    [WIRE_FORGET] = 2,   [WIRE_SUBSCRIBE] = 9,
-    [WIRE_PUBLISH] = 5,  [WIRE_UNSUBSCRIBE] = 2, [WIRE_NEED] = 2,     [WIRE_REPLAY] = 7,
-    [WIRE_ROWS] = 5,     [WIRE_GONE] = 6,        [WIRE_FRESH] = 4,    [WIRE_MORE] = 3,
-    [WIRE_DESCRIBE] = 2,
+    [WIRE_RELATION] = 8, [WIRE_BEGIN] = 6,       [WIRE_CHANGE] = 7,    [WIRE_TRUNCATE] = 4,
+    [WIRE_MESSAGE] = 6,  [WIRE_END] = 4,         [WIRE_PROGRESS] = 4,  [WIRE_GAP] = 4,
+    [WIRE_GROUP] = 6,    [WIRE_DELIVER] = 6,     [WIRE_ACCEPT] = 5,    [WIRE_DELIVER_TRUNCATE] = 4,
+    [WIRE_REFUSE] = 4,   [WIRE_IDENTIFY] = 5,    [WIRE_FORGET] = 2,    [WIRE_SUBSCRIBE] = 10,
+    [WIRE_PUBLISH] = 8,  [WIRE_UNSUBSCRIBE] = 2, [WIRE_NEED] = 2,      [WIRE_REPLAY] = 7,
+    [WIRE_ROWS] = 5,     [WIRE_GONE] = 6,        [WIRE_FRESH] = 4,     [WIRE_MORE] = 3,
+    [WIRE_DESCRIBE] = 2, [WIRE_CHANNEL] = 5,     [WIRE_BROADCAST] = 7, [WIRE_PRESENCE] = 5,
+    [WIRE_DONE] = 5,     [WIRE_TRACK] = 7,       [WIRE_UNTRACK] = 3,   [WIRE_RIGHTS] = 3,
 };
 
 enum { POSITION_FIELDS = 3 };

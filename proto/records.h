@@ -25,7 +25,7 @@
 #include "proto/writer.h"
 
 /* Of the records as a whole; peers with another one refuse each other (link hello). */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 #define WIRE_NAME_MAX    63u  /* schema, table, column, role: NAMEDATALEN - 1 */
 #define WIRE_CHANNEL_MAX 255u /* bytes of a channel name */
@@ -39,6 +39,9 @@
 #define WIRE_VALUE_MAX   1073741824u /* one column value */
 #define WIRE_TOKEN_MAX   4096u       /* where a snapshot goes on */
 #define WIRE_ROWS_MAX    10000u      /* rows in one part of a snapshot */
+#define WIRE_KEY_MAX     255u        /* of a presence */
+#define WIRE_META_MAX    16384u      /* JSON of a presence */
+#define WIRE_PRESENT_MAX 65536u      /* entries in one presence */
 #define WIRE_SHAPE_DEPTH 16u
 
 enum wire_type {
@@ -59,12 +62,19 @@ enum wire_type {
     WIRE_ROWS = 26,
     WIRE_GONE = 27,
     WIRE_FRESH = 28,
+    WIRE_CHANNEL = 29,
+    WIRE_BROADCAST = 30,
+    WIRE_PRESENCE = 31,
+    WIRE_DONE = 32,
+    WIRE_RIGHTS = 33,
     WIRE_IDENTIFY = 40,
     WIRE_FORGET = 41,
     WIRE_SUBSCRIBE = 42,
     WIRE_UNSUBSCRIBE = 43,
     WIRE_PUBLISH = 44,
     WIRE_MORE = 45,
+    WIRE_TRACK = 46,
+    WIRE_UNTRACK = 47,
     WIRE_NEED = 50,
     WIRE_DESCRIBE = 51,
 };
@@ -317,6 +327,13 @@ struct wire_fresh {
     int64_t written_at; /* microseconds since 1970, the tailer's clock when it wrote the marker */
 };
 
+/* The subscription goes on, but what it may see is another view from `position` on: rows that its client has may not be
+ * in it any more, and others are that it was never told of. */
+struct wire_rights {
+    uint64_t sub;
+    struct wire_position position;
+};
+
 /* The codes of seed 003, in its order. */
 enum wire_code {
     WIRE_CODE_UNAUTHORIZED = 1,
@@ -343,11 +360,18 @@ struct wire_identify {
 struct wire_forget {
     uint64_t identity;
 };
+/* How a filter is written, as its client's protocol has it (broker/match/filter.h). */
+enum wire_filter_kind {
+    WIRE_FILTER_PLAIN = 0, /* one test or group; a value is the rest of the text */
+    WIRE_FILTER_LIST = 1,  /* between commas */
+    WIRE_FILTER_QUERY = 2, /* between &, as in a query string whose escapes are undone */
+};
 struct wire_subscribe {
     uint64_t sub; /* chosen by the edge, never used twice in a session */
     uint64_t identity;
     struct wire_span channel; /* "table:public.users" */
     struct wire_span filter;  /* "" for none */
+    enum wire_filter_kind filter_kind;
     bool has_since;
     struct wire_position since;
     bool snapshot; /* rows first; not together with since */
@@ -368,6 +392,9 @@ struct wire_publish {
     struct wire_span channel;
     struct wire_span event;
     struct wire_span payload; /* JSON text, passed on as it is */
+    uint64_t sender; /* which of the edge's clients; comes back with the message. 0: none */
+    bool to_sender;  /* it gets the message too, if it is a member */
+    uint64_t reply;  /* DONE answers under this number; 0: no answer is wanted */
 };
 
 /* --- broker → tailer -------------------------------------------------------------------------- */
@@ -404,6 +431,7 @@ WIRE_CODEC(refuse)
 WIRE_CODEC(replay)
 WIRE_CODEC(gone)
 WIRE_CODEC(fresh)
+WIRE_CODEC(rights)
 WIRE_CODEC(identify)
 WIRE_CODEC(forget)
 WIRE_CODEC(subscribe)
@@ -435,5 +463,7 @@ void wire_encode_deliver_truncate(struct wire_writer *out, uint32_t index, uint3
                                   const uint32_t *groups, uint32_t group_count);
 void wire_encode_rows(struct wire_writer *out, const struct wire_rows *head,
                       const struct wire_tuple *rows);
+
+#include "proto/records_channel.h"
 
 #endif

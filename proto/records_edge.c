@@ -37,6 +37,8 @@ enum wire_err wire_decode_subscribe(struct wire_reader *in, struct wire_subscrib
     out->identity = wire_read_u64(in);
     out->channel = wire_read_str(in, WIRE_CHANNEL_MAX);
     out->filter = wire_read_str(in, WIRE_FILTER_MAX);
+    out->filter_kind =
+        (enum wire_filter_kind)wire_read_choice(in, WIRE_FILTER_PLAIN, WIRE_FILTER_QUERY);
     out->has_since = !wire_try_nil(in);
     out->since = out->has_since ? wire_read_position(in) : (struct wire_position){ 0 };
     out->snapshot = wire_read_bool(in);
@@ -55,6 +57,8 @@ void wire_encode_subscribe(struct wire_writer *out, const struct wire_subscribe 
     wire_write_u64(out, record->identity);
     wire_write_text(out, record->channel, WIRE_CHANNEL_MAX);
     wire_write_text(out, record->filter, WIRE_FILTER_MAX);
+    wire_check(record->filter_kind <= WIRE_FILTER_QUERY);
+    wire_write_u64(out, record->filter_kind);
     if (record->has_since) {
         wire_write_position(out, &record->since);
     } else {
@@ -99,6 +103,9 @@ enum wire_err wire_decode_publish(struct wire_reader *in, struct wire_publish *o
     out->channel = wire_read_str(in, WIRE_CHANNEL_MAX);
     out->event = wire_read_str(in, WIRE_TEXT_MAX);
     out->payload = wire_read_str(in, WIRE_PAYLOAD_MAX);
+    out->sender = wire_read_u64(in);
+    out->to_sender = wire_read_bool(in);
+    out->reply = wire_read_u64(in);
     return in->err;
 }
 
@@ -109,4 +116,43 @@ void wire_encode_publish(struct wire_writer *out, const struct wire_publish *rec
     wire_write_text(out, record->channel, WIRE_CHANNEL_MAX);
     wire_write_text(out, record->event, WIRE_TEXT_MAX);
     wire_write_text(out, record->payload, WIRE_PAYLOAD_MAX);
+    wire_write_u64(out, record->sender);
+    wire_write_bool(out, record->to_sender);
+    wire_write_u64(out, record->reply);
+}
+
+enum wire_err wire_decode_track(struct wire_reader *in, struct wire_track *out)
+{
+    out->identity = wire_read_u64(in);
+    out->channel = wire_read_str(in, WIRE_CHANNEL_MAX);
+    out->ref = wire_read_u64(in);
+    out->key = wire_read_str(in, WIRE_KEY_MAX);
+    out->meta = wire_read_str(in, WIRE_META_MAX);
+    out->reply = wire_read_u64(in);
+    return in->err;
+}
+
+void wire_encode_track(struct wire_writer *out, const struct wire_track *record)
+{
+    wire_write_record(out, WIRE_TRACK);
+    wire_write_u64(out, record->identity);
+    wire_write_text(out, record->channel, WIRE_CHANNEL_MAX);
+    wire_write_u64(out, record->ref);
+    wire_write_text(out, record->key, WIRE_KEY_MAX);
+    wire_write_text(out, record->meta, WIRE_META_MAX);
+    wire_write_u64(out, record->reply);
+}
+
+enum wire_err wire_decode_untrack(struct wire_reader *in, struct wire_untrack *out)
+{
+    out->channel = wire_read_str(in, WIRE_CHANNEL_MAX);
+    out->ref = wire_read_u64(in);
+    return in->err;
+}
+
+void wire_encode_untrack(struct wire_writer *out, const struct wire_untrack *record)
+{
+    wire_write_record(out, WIRE_UNTRACK);
+    wire_write_text(out, record->channel, WIRE_CHANNEL_MAX);
+    wire_write_u64(out, record->ref);
 }

@@ -95,3 +95,17 @@ void wire_encode_fresh(struct wire_writer *out, const struct wire_fresh *record)
     wire_write_u64(out, record->lsn);
     wire_write_i64(out, record->written_at);
 }
+
+enum wire_err wire_decode_rights(struct wire_reader *in, struct wire_rights *out)
+{
+    out->sub = wire_read_u64(in);
+    out->position = wire_read_position(in);
+    return in->err;
+}
+
+void wire_encode_rights(struct wire_writer *out, const struct wire_rights *record)
+{
+    wire_write_record(out, WIRE_RIGHTS);
+    wire_write_u64(out, record->sub);
+    wire_write_position(out, &record->position);
+}

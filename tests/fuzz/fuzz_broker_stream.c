@@ -11,6 +11,7 @@ struct stream {
     struct fake fake;
     bool waits;
     uint32_t needed;
+    uint32_t touched; /* the sum of what was told: each OID was read */
 };
 
 static void on_need(void *ctx, uint32_t rel)
@@ -34,6 +35,21 @@ static void on_epoch(void *ctx, uint64_t epoch)
 {
     (void)ctx;
     (void)epoch;
+}
+
+static void on_touches(void *ctx, const uint32_t *oids, uint32_t count, bool whole, uint32_t xid,
+                       uint64_t lsn)
+{
+    struct stream *stream = ctx;
+
+    (void)whole;
+    (void)xid;
+    (void)lsn;
+    fake_check(count <= 2); /* each of those of interest once */
+    for (uint32_t i = 0; i < count; i++) {
+        fake_check(oids[i] == 10 || oids[i] == 11);
+        stream->touched += oids[i];
+    }
 }
 
 static void on_malformed(void *ctx, const char *why)
@@ -89,9 +105,11 @@ static void finish(struct upstream *up, bool done)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct upstream_events events = {
-        .need = on_need, .fence = on_fence, .new_epoch = on_epoch, .malformed = on_malformed
-    };
+    static const struct upstream_events events = { .need = on_need,
+                                                   .fence = on_fence,
+                                                   .new_epoch = on_epoch,
+                                                   .touches = on_touches,
+                                                   .malformed = on_malformed };
     struct stream stream;
     rt_usec now = RT_SEC;
 
@@ -101,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_init(&stream.fake);
     stream.waits = (data[0] & 2) != 0;
     stream.needed = 0;
+    stream.touched = 0;
     struct upstream_config config = { .route = stream.fake.route,
                                       .window = stream.fake.window,
                                       .relations = stream.fake.relations,
@@ -108,6 +127,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .events = &events,
                                       .ctx = &stream };
     struct upstream *up = upstream_new(&config);
+    if ((data[0] & 1) != 0) {
+        upstream_interest(up, 10, 1);
+        upstream_interest(up, 11, 1);
+    }
     subscribe(&stream.fake, data[0]);
     data++;
     size--;

@@ -96,10 +96,10 @@ static void check_sql(const struct filter *filter)
         check(sql.starts[i] < sql.text.len);
     }
     filter_sql_fini(&sql);
-    filter_sql_condition(filter, 0, &out);
+    filter_sql_condition(filter, "t", 0, &out);
     check_statement(rt_buf_cstr(&out));
     rt_buf_clear(&out);
-    filter_sql_condition(filter, 7, &out);
+    filter_sql_condition(filter, "t", 7, &out);
     check_statement(rt_buf_cstr(&out));
     rt_buf_fini(&out);
 }

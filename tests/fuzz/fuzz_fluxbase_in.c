@@ -1,7 +1,7 @@
 /* tests/fuzz/fuzz_fluxbase_in.c - any text as a client's message on /realtime.
  *
  * What is accepted: a subscribe names a schema and a table that survive the way through the channel's name, and wants
- * some event; an unsubscribe names something; a token is not empty. What is refused: with one of the five
+ * some event; an unsubscribe names something; a token is not empty; a message to a channel has a payload that is JSON. What is refused: with one of the five
  * codes and a text, and the error frame made of it is JSON.
  */
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "edge/fluxbase/out.h"
 #include "edge/hub.h"
 #include "edge/json_out.h"
+#include "runtime/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -28,8 +29,28 @@ static bool same(struct rt_span a, struct rt_span b)
     return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
+static void check_room(const struct fluxbase_message *message)
+{
+    enum fluxbase_channel_kind kind = fluxbase_channel_parse(message->channel).kind;
+
+    must(kind == FLUXBASE_BROADCAST || kind == FLUXBASE_PRESENCE);
+    if (message->type == FLUXBASE_SEND) {
+        must(rt_json_valid(message->payload) && message->payload.len <= WIRE_PAYLOAD_MAX);
+        must(message->event.data != NULL && message->event.len <= WIRE_TEXT_MAX);
+    } else if (message->type != FLUXBASE_SUBSCRIBE) {
+        must(message->key.len > 0 && message->key.len <= WIRE_KEY_MAX);
+    }
+    if (message->type == FLUXBASE_TRACK) {
+        must(rt_json_valid(message->meta) && message->meta.len <= WIRE_META_MAX);
+    }
+}
+
 static void check_subscribe(const struct fluxbase_message *message)
 {
+    if (message->form == FLUXBASE_BY_ROOM) {
+        check_room(message);
+        return;
+    }
     char name[256];
     int len = snprintf(name, sizeof name, "table:%.*s.%.*s", (int)message->schema.len,
                        (const char *)message->schema.data, (int)message->table.len,
@@ -41,6 +62,7 @@ static void check_subscribe(const struct fluxbase_message *message)
     must(same(channel.schema, message->schema) && same(channel.table, message->table));
     must(message->events != 0 && (message->events & ~HUB_EVERY_OP) == 0);
     must(!message->has_since || !message->snapshot);
+    must(message->filter.len <= WIRE_FILTER_MAX);
     must(message->page_size <= WIRE_ROWS_MAX && message->snapshot_token.len <= WIRE_TOKEN_MAX);
     must(message->snapshot_token.data == NULL || message->snapshot);
     must(message->form == FLUXBASE_BY_CONFIG ||
@@ -58,6 +80,11 @@ static void check_accepted(const struct fluxbase_message *message)
         break;
     case FLUXBASE_ACCESS_TOKEN:
         must(message->token.len > 0);
+        break;
+    case FLUXBASE_SEND:
+    case FLUXBASE_TRACK:
+    case FLUXBASE_UNTRACK:
+        check_room(message);
         break;
     case FLUXBASE_PING:
     case FLUXBASE_HEARTBEAT:

@@ -8,6 +8,7 @@
 #include "broker/policy/body.h"
 #include "broker/policy/compile.h"
 #include "broker/policy/fold.h"
+#include "broker/policy/set.h"
 #include "tests/unit/broker/policy/kit_facts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -45,6 +46,37 @@ static void elements(const char *text, size_t len)
         }
     }
     free(scratch);
+}
+
+/* Verdicts that are taken are as many as were asked for. */
+static void verdicts(const char *text, size_t len)
+{
+    struct policy_verdicts out;
+
+    for (size_t count = 0; count < 4; count++) {
+        for (int way = 0; way < 2; way++) {
+            bool good = way == 0 ? policy_fallback_read(&out, text, len, count)
+                                 : policy_set_read(&out, text, len, count);
+            if (good != (out.snapshot != NULL) || out.count != (good ? count : 0)) {
+                abort();
+            }
+            policy_verdicts_fini(&out);
+        }
+    }
+}
+
+static void answers(const char *text, size_t len)
+{
+    struct policy_answers out;
+
+    verdicts(text, len);
+    for (size_t count = 0; count < 3; count++) {
+        if (policy_answers_read(&out, text, len, count) && count > 0 &&
+            out.texts[count - 1].len > len) {
+            abort();
+        }
+        policy_answers_fini(&out);
+    }
 }
 
 static void answer(const char *text, size_t len)
@@ -97,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         break;
     case 3:
         answer(text, len);
+        answers(text, len);
         break;
     default:
         body(text);

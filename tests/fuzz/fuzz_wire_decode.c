@@ -165,8 +165,49 @@ static void walk_rows(struct message *message, const struct wire_rows *rows)
     must(wire_reader_finish(&list) == WIRE_OK);
 }
 
+static void walk_presence(struct message *message, const struct wire_presence *presence)
+{
+    struct wire_reader list = presence->entries;
+    struct wire_present entry;
+
+    for (uint32_t i = 0; i < presence->entry_count; i++) {
+        must(wire_next_present(&list, &entry) == WIRE_OK);
+        must(entry.meta.data != NULL || !presence->full);
+        touch_span(message, entry.key);
+        touch(message, entry.meta.data != NULL ? entry.meta.data : "", entry.meta.len);
+    }
+    must(wire_reader_finish(&list) == WIRE_OK);
+}
+
+/* Those of broadcast and presence channels; false: it is none of them. */
+static bool walk_channels(struct message *message, const struct any_record *record)
+{
+    if (record->type == WIRE_CHANNEL) {
+        touch_span(message, record->channel.channel);
+    } else if (record->type == WIRE_BROADCAST) {
+        touch_span(message, record->broadcast.event);
+        touch_span(message, record->broadcast.payload);
+    } else if (record->type == WIRE_PRESENCE) {
+        walk_presence(message, &record->presence);
+    } else if (record->type == WIRE_DONE) {
+        touch_span(message, record->done.message);
+    } else if (record->type == WIRE_TRACK) {
+        touch_span(message, record->track.channel);
+        touch_span(message, record->track.key);
+        touch_span(message, record->track.meta);
+    } else if (record->type == WIRE_UNTRACK) {
+        touch_span(message, record->untrack.channel);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void walk(struct message *message, const struct any_record *record)
 {
+    if (walk_channels(message, record)) {
+        return;
+    }
     switch (record->type) {
     case WIRE_RELATION:
         walk_relation(message, &record->relation);
@@ -210,6 +251,7 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_SUBSCRIBE:
         touch_span(message, record->subscribe.channel);
         touch_span(message, record->subscribe.filter);
+        must(record->subscribe.filter_kind <= WIRE_FILTER_QUERY);
         touch_span(message, record->subscribe.token);
         must(!record->subscribe.snapshot || !record->subscribe.has_since);
         break;
@@ -228,7 +270,14 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_DESCRIBE:
     case WIRE_REPLAY:
     case WIRE_FRESH:
+    case WIRE_RIGHTS:
     case WIRE_MORE:
+    case WIRE_CHANNEL:
+    case WIRE_BROADCAST:
+    case WIRE_PRESENCE:
+    case WIRE_DONE:
+    case WIRE_TRACK:
+    case WIRE_UNTRACK:
         break;
     }
 }

@@ -16,11 +16,17 @@
     X(WIRE_REPLAY, replay)                                                                         \
     X(WIRE_GONE, gone)                                                                             \
     X(WIRE_FRESH, fresh)                                                                           \
+    X(WIRE_RIGHTS, rights)                                                                         \
     X(WIRE_IDENTIFY, identify)                                                                     \
     X(WIRE_FORGET, forget)                                                                         \
     X(WIRE_SUBSCRIBE, subscribe)                                                                   \
     X(WIRE_UNSUBSCRIBE, unsubscribe)                                                               \
     X(WIRE_PUBLISH, publish)                                                                       \
+    X(WIRE_CHANNEL, channel)                                                                       \
+    X(WIRE_BROADCAST, broadcast)                                                                   \
+    X(WIRE_DONE, done)                                                                             \
+    X(WIRE_TRACK, track)                                                                           \
+    X(WIRE_UNTRACK, untrack)                                                                       \
     X(WIRE_MORE, more)                                                                             \
     X(WIRE_NEED, need)                                                                             \
     X(WIRE_DESCRIBE, describe)
@@ -29,6 +35,7 @@
     X(WIRE_TRUNCATE, truncate)                                                                     \
     X(WIRE_GROUP, group)                                                                           \
     X(WIRE_DELIVER, deliver)                                                                       \
+    X(WIRE_PRESENCE, presence)                                                                     \
     X(WIRE_ROWS, rows)                                                                             \
     X(WIRE_DELIVER_TRUNCATE, deliver_truncate)
 
@@ -144,6 +151,19 @@ static void encode_rows(struct wire_writer *out, const struct wire_rows *rows)
     must_be_over(&list);
     wire_encode_rows(out, rows, tuples);
     free(tuples);
+}
+
+static void encode_presence(struct wire_writer *out, const struct wire_presence *presence)
+{
+    struct wire_reader list = presence->entries;
+    struct wire_present *entries = room_for(presence->entry_count, sizeof(*entries));
+
+    for (uint32_t i = 0; i < presence->entry_count; i++) {
+        (void)wire_next_present(&list, &entries[i]);
+    }
+    must_be_over(&list);
+    wire_encode_presence(out, presence, entries);
+    free(entries);
 }
 
 enum wire_err any_record_decode(struct wire_reader *in, struct any_record *out)

@@ -29,7 +29,14 @@ struct any_record {
         struct wire_rows rows;
         struct wire_gone gone;
         struct wire_fresh fresh;
+        struct wire_rights rights;
         struct wire_more more;
+        struct wire_channel channel;
+        struct wire_broadcast broadcast;
+        struct wire_presence presence;
+        struct wire_done done;
+        struct wire_track track;
+        struct wire_untrack untrack;
         struct wire_identify identify;
         struct wire_forget forget;
         struct wire_subscribe subscribe;

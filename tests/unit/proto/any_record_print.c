@@ -4,24 +4,10 @@
  */
 #include <inttypes.h>
 
-#include "tests/unit/proto/any_record.h"
+#include "tests/unit/proto/any_record_fields.h"
 
 static const char *const ops[] = { "", "insert", "update", "delete" };
 static const char *const old_kinds[] = { "none", "key", "full" };
-
-static void print_text(FILE *out, struct wire_span text)
-{
-    (void)fputc('"', out);
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20) {
-            (void)fprintf(out, "\\u%04x", c);
-        } else {
-            (void)fprintf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
-        }
-    }
-    (void)fputc('"', out);
-}
 
 static void print_hex(FILE *out, struct wire_span bytes)
 {
@@ -30,13 +16,6 @@ static void print_hex(FILE *out, struct wire_span bytes)
         (void)fprintf(out, "%02x", (unsigned char)bytes.data[i]);
     }
     (void)fputc('"', out);
-}
-
-static void print_position(FILE *out, const struct wire_position *position)
-{
-    (void)fprintf(out,
-                  "{\"epoch\":\"0x%" PRIx64 "\",\"lsn\":\"0x%" PRIx64 "\",\"index\":%" PRIu32 "}",
-                  position->epoch, position->lsn, position->index);
 }
 
 static void print_value(FILE *out, const struct wire_value *value)
@@ -99,39 +78,11 @@ static void print_numbers(FILE *out, struct wire_reader list, uint32_t count)
     (void)fputc(']', out);
 }
 
-/* The members of an object, each with the comma in front of it: "record" is always the first
- * one. */
-static void member(FILE *out, const char *name)
-{
-    (void)fprintf(out, ",\"%s\":", name);
-}
-
-static void print_u64(FILE *out, const char *name, uint64_t value)
-{
-    (void)fprintf(out, ",\"%s\":\"0x%" PRIx64 "\"", name, value);
-}
-
-static void print_number(FILE *out, const char *name, int64_t value)
-{
-    (void)fprintf(out, ",\"%s\":%" PRId64, name, value);
-}
-
-static void print_string(FILE *out, const char *name, struct wire_span text)
-{
-    member(out, name);
-    print_text(out, text);
-}
-
-static void print_bool(FILE *out, const char *name, bool value)
-{
-    (void)fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
 static void print_row_pair(FILE *out, struct wire_tuple new_row, struct wire_tuple old_row)
 {
-    member(out, "new");
+    print_member(out, "new");
     print_tuple(out, new_row);
-    member(out, "old");
+    print_member(out, "old");
     print_tuple(out, old_row);
 }
 
@@ -158,7 +109,7 @@ static void print_relation(FILE *out, const struct wire_relation *relation)
         print_number(out, "type", column.type_oid);
         print_number(out, "typmod", column.typmod);
         print_number(out, "flags", column.flags);
-        member(out, "shape");
+        print_member(out, "shape");
         print_hex(out, column.shape);
         (void)fputc('}', out);
     }
@@ -180,7 +131,7 @@ static void print_group(FILE *out, const struct wire_group *group)
         (void)fprintf(out, "%s{\"at\":%" PRIu32, i > 0 ? "," : "", column.at);
         print_string(out, "name", column.name);
         print_number(out, "flags", column.flags);
-        member(out, "shape");
+        print_member(out, "shape");
         print_hex(out, column.shape);
         (void)fputc('}', out);
     }
@@ -213,7 +164,7 @@ static void print_truncate(FILE *out, const struct wire_truncate *truncate)
     (void)fputs("\"truncate\"", out);
     print_number(out, "index", truncate->index);
     print_number(out, "flags", truncate->flags);
-    member(out, "rels");
+    print_member(out, "rels");
     print_numbers(out, truncate->rels, truncate->rel_count);
 }
 
@@ -246,9 +197,9 @@ static void print_progress(FILE *out, const struct wire_progress *progress)
 static void print_gap(FILE *out, const struct wire_gap *gap)
 {
     (void)fputs("\"gap\"", out);
-    member(out, "from");
+    print_member(out, "from");
     print_position(out, &gap->from);
-    member(out, "to");
+    print_member(out, "to");
     print_position(out, &gap->to);
     print_string(out, "reason", gap->reason);
 }
@@ -275,7 +226,7 @@ static void print_deliver_truncate(FILE *out, const struct wire_deliver_truncate
     (void)fputs("\"deliver_truncate\"", out);
     print_number(out, "index", truncate->index);
     print_number(out, "flags", truncate->flags);
-    member(out, "groups");
+    print_member(out, "groups");
     print_numbers(out, truncate->groups, truncate->group_count);
 }
 
@@ -285,7 +236,7 @@ static void print_accept(FILE *out, const struct wire_accept *accept)
     print_u64(out, "sub", accept->sub);
     print_number(out, "group", accept->group);
     print_number(out, "kind", accept->kind);
-    member(out, "position");
+    print_member(out, "position");
     print_position(out, &accept->position);
 }
 
@@ -317,7 +268,7 @@ static void print_rows(FILE *out, const struct wire_rows *rows)
     print_number(out, "group", rows->group);
     print_bool(out, "last", rows->last);
     print_string(out, "token", rows->token);
-    member(out, "rows");
+    print_member(out, "rows");
     (void)fputc('[', out);
     for (uint32_t i = 0; i < rows->row_count; i++) {
         (void)wire_next_row(&list, &row);
@@ -333,9 +284,9 @@ static void print_gone(FILE *out, const struct wire_gone *gone)
     print_u64(out, "sub", gone->sub);
     print_number(out, "reason", gone->reason);
     print_string(out, "message", gone->message);
-    member(out, "oldest");
+    print_member(out, "oldest");
     print_position(out, &gone->oldest);
-    member(out, "newest");
+    print_member(out, "newest");
     print_position(out, &gone->newest);
 }
 
@@ -345,6 +296,14 @@ static void print_fresh(FILE *out, const struct wire_fresh *fresh)
     print_u64(out, "epoch", fresh->epoch);
     print_u64(out, "lsn", fresh->lsn);
     print_number(out, "written_at", fresh->written_at);
+}
+
+static void print_rights(FILE *out, const struct wire_rights *rights)
+{
+    (void)fputs("\"rights\"", out);
+    print_u64(out, "sub", rights->sub);
+    print_member(out, "position");
+    print_position(out, &rights->position);
 }
 
 static void print_identify(FILE *out, const struct wire_identify *identify)
@@ -369,7 +328,8 @@ static void print_subscribe(FILE *out, const struct wire_subscribe *subscribe)
     print_u64(out, "identity", subscribe->identity);
     print_string(out, "channel", subscribe->channel);
     print_string(out, "filter", subscribe->filter);
-    member(out, "since");
+    print_number(out, "filter_kind", subscribe->filter_kind);
+    print_member(out, "since");
     if (subscribe->has_since) {
         print_position(out, &subscribe->since);
     } else {
@@ -400,6 +360,9 @@ static void print_publish(FILE *out, const struct wire_publish *publish)
     print_string(out, "channel", publish->channel);
     print_string(out, "event", publish->event);
     print_string(out, "payload", publish->payload);
+    print_u64(out, "sender", publish->sender);
+    print_bool(out, "to_sender", publish->to_sender);
+    print_u64(out, "reply", publish->reply);
 }
 
 static void print_need(FILE *out, const struct wire_need *need)
@@ -439,7 +402,14 @@ void any_record_print(FILE *out, const struct any_record *record)
         CASE(WIRE_ROWS, rows)
         CASE(WIRE_GONE, gone)
         CASE(WIRE_FRESH, fresh)
+        CASE(WIRE_RIGHTS, rights)
         CASE(WIRE_MORE, more)
+        CASE(WIRE_CHANNEL, channel)
+        CASE(WIRE_BROADCAST, broadcast)
+        CASE(WIRE_PRESENCE, presence)
+        CASE(WIRE_DONE, done)
+        CASE(WIRE_TRACK, track)
+        CASE(WIRE_UNTRACK, untrack)
         CASE(WIRE_IDENTIFY, identify)
         CASE(WIRE_FORGET, forget)
         CASE(WIRE_SUBSCRIBE, subscribe)

@@ -43,12 +43,13 @@ static enum wire_err read_claims(struct wire_reader *in)
 
 static void write_filter(struct wire_writer *out, const char *text, size_t len)
 {
-    wire_write_array(out, 9);
+    wire_write_array(out, 10);
     wire_write_u64(out, WIRE_SUBSCRIBE);
     wire_write_u64(out, 1);
     wire_write_u64(out, 1);
     wire_write_str(out, "c", 1);
     wire_write_str(out, text, len);
+    wire_write_u64(out, WIRE_FILTER_PLAIN);
     wire_write_nil(out);
     wire_write_bool(out, false);
     wire_write_u64(out, 0);
@@ -64,22 +65,28 @@ static enum wire_err read_filter(struct wire_reader *in)
 
 static void write_event(struct wire_writer *out, const char *text, size_t len)
 {
-    wire_write_array(out, 5);
+    wire_write_array(out, 8);
     wire_write_u64(out, WIRE_PUBLISH);
     wire_write_u64(out, 1);
     wire_write_str(out, "c", 1);
     wire_write_str(out, text, len);
     wire_write_str(out, "{}", 2);
+    wire_write_u64(out, 0);
+    wire_write_bool(out, true);
+    wire_write_u64(out, 0);
 }
 
 static void write_payload(struct wire_writer *out, const char *text, size_t len)
 {
-    wire_write_array(out, 5);
+    wire_write_array(out, 8);
     wire_write_u64(out, WIRE_PUBLISH);
     wire_write_u64(out, 1);
     wire_write_str(out, "c", 1);
     wire_write_str(out, "e", 1);
     wire_write_str(out, text, len);
+    wire_write_u64(out, 0);
+    wire_write_bool(out, true);
+    wire_write_u64(out, 0);
 }
 
 static enum wire_err read_publish(struct wire_reader *in)
