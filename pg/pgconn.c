@@ -17,9 +17,18 @@
 
 enum state { DOWN, RESOLVING, CONNECTING, PREPARING, IDLE, BUSY };
 
-/* What answers must not depend on. The path makes every name mean the catalog's. */
+/* What answers must not depend on: the text of values as the tailer pins it, and a path with which every name means the
+ * catalog's, and texts of policies name everything else in full. */
 static const char prepare_sql[] =
-    "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
+    "SELECT pg_catalog.set_config('search_path', '', false),"
+    " pg_catalog.set_config('datestyle', 'ISO, MDY', false),"
+    " pg_catalog.set_config('timezone', 'UTC', false),"
+    " pg_catalog.set_config('intervalstyle', 'postgres', false),"
+    " pg_catalog.set_config('extra_float_digits', '3', false),"
+    " pg_catalog.set_config('bytea_output', 'hex', false),"
+    " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
+    " pg_catalog.set_config('quote_all_identifiers', 'off', false),"
+    " pg_catalog.set_config('row_security', 'on', false),"
     " pg_catalog.set_config('default_transaction_isolation', 'read committed', false),"
     " pg_catalog.set_config('default_transaction_read_only', 'on', false)";
 
@@ -37,6 +46,7 @@ struct pgconn {
     struct rt_defer *resume;
     rt_usec pause;
     bool paused; /* the statement under way is not read */
+    bool text;   /* what is under way is a text of statements */
 };
 
 static void drop(struct pgconn *conn)
@@ -116,9 +126,12 @@ static void set_deadline(struct pgconn *conn)
 
 static bool send_query(struct pgconn *conn, const struct pgconn_query *query)
 {
-    if (PQsendQueryParams(conn->pq, query->sql, query->param_count, query->types, query->params,
-                          NULL, NULL, 0) == 0 ||
-        (query->by_row && PQsetSingleRowMode(conn->pq) == 0)) {
+    int sent = query->text ? PQsendQuery(conn->pq, query->sql)
+                           : PQsendQueryParams(conn->pq, query->sql, query->param_count,
+                                               query->types, query->params, NULL, NULL, 0);
+
+    conn->text = query->text;
+    if (sent == 0 || (query->by_row && PQsetSingleRowMode(conn->pq) == 0)) {
         return false;
     }
     set_deadline(conn);
@@ -165,6 +178,21 @@ static void finish_statement(struct pgconn *conn, const PGresult *result)
     }
 }
 
+/* Of several results an error counts, else the last one with rows: what comes behind it only ends a transaction. */
+static void keep(struct pgconn *conn, PGresult *next)
+{
+    bool failed = PQresultStatus(next) == PGRES_FATAL_ERROR;
+    bool better = !conn->text || conn->result == NULL || failed ||
+                  (PQntuples(next) > 0 && PQresultStatus(conn->result) != PGRES_FATAL_ERROR);
+
+    if (better) {
+        PQclear(conn->result);
+        conn->result = next;
+    } else {
+        PQclear(next);
+    }
+}
+
 static void read_results(struct pgconn *conn)
 {
     bool done = false;
@@ -176,8 +204,7 @@ static void read_results(struct pgconn *conn)
             conn->config.events->on_row(conn->config.ctx, next);
             PQclear(next);
         } else if (next != NULL) {
-            PQclear(conn->result);
-            conn->result = next;
+            keep(conn, next);
         }
     }
     if (PQstatus(conn->pq) == CONNECTION_BAD) {

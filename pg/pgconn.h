@@ -7,6 +7,11 @@
  * A statement asked `by_row` gives each row to on_row as it arrives, and its end (no rows) to on_result. Its reader may
  * pause: then nothing is read from the server, which waits once the sockets are full, and the timeout rests.
  *
+ * A text of several statements (simple query protocol) is one statement here: an error is its result, else the last of its
+ * results that has rows. What an error interrupts stays an open, failed transaction: send ROLLBACK (pool.h does).
+ *
+ * Sessions are read-only, with an empty search_path, and print values as the tailer's do: ISO dates in UTC, hex bytea, shortest floats.
+ *
  * Callbacks run from the loop, never from inside a call of this module. All but on_row may free the connection. A host name is looked up beside the loop
  * (runtime/resolve.h); only in a list of several hosts, or in a service file, libpq does it itself, and blocks.
  */
@@ -54,6 +59,7 @@ struct pgconn_query {
     const char *const *params; /* text; NULL for a null */
     const Oid *types;          /* of the parameters; NULL: as the server infers them */
     bool by_row;
+    bool text; /* several statements; neither parameters nor by_row */
 };
 bool pgconn_query(struct pgconn *conn, const struct pgconn_query *query);
 /* Of a statement asked by_row; off again with its end. */

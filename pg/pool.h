@@ -47,7 +47,7 @@ const char *pg_pool_trouble(const struct pg_pool *pool);
 struct pg_lease *pg_lease_new(struct pg_pool *pool, const struct pg_lease_events *events,
                               void *ctx);
 void pg_lease_free(struct pg_lease *lease); /* gives the connection back; NULL is fine */
-/* As pgconn_query() and pgconn_pause(). */
+/* As pgconn_query(), texts of several statements included, and pgconn_pause(). */
 bool pg_lease_query(struct pg_lease *lease, const struct pgconn_query *query);
 void pg_lease_pause(struct pg_lease *lease, bool paused);
 

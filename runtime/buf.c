@@ -34,6 +34,17 @@ void *rt_alloc(size_t size)
     return ptr;
 }
 
+void *rt_alloc_line(size_t size)
+{
+    const size_t line = 64;
+    void *ptr = aligned_alloc(line, (size + line - 1) / line * line);
+
+    if (ptr == NULL) {
+        out_of_memory(size);
+    }
+    return memset(ptr, 0, size);
+}
+
 void *rt_realloc(void *ptr, size_t count, size_t size)
 {
     size_t bytes = 0;

@@ -25,7 +25,8 @@ struct rt_span {
     size_t len;
 };
 
-void *rt_alloc(size_t size);                            /* zeroed; free() releases it */
+void *rt_alloc(size_t size);      /* zeroed; free() releases it */
+void *rt_alloc_line(size_t size); /* the same, at the beginning of a cache line (64 bytes) */
 void *rt_realloc(void *ptr, size_t count, size_t size); /* checks count * size; not zeroed */
 char *rt_strdup(const char *text);
 char *rt_strndup(const char *text, size_t len);

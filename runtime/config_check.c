@@ -130,6 +130,13 @@ static void check_database(struct rt_config_load *load)
     if (len == 0 || len > IDENTIFIER_MAX) {
         problem(load, "database.publication", "the name of a publication has 1 to 63 bytes");
     }
+    len = strlen(config->database_policy_publication);
+    if (len == 0 || len > IDENTIFIER_MAX) {
+        problem(load, "database.policy_publication", "the name of a publication has 1 to 63 bytes");
+    } else if (strcmp(config->database_policy_publication, config->database_publication) == 0) {
+        problem(load, "database.policy_publication",
+                "must be another one than database.publication, which clients may watch");
+    }
 }
 
 static void check_tokens(struct rt_config_load *load)

@@ -1,11 +1,10 @@
 /* runtime/link_rx.c - see the header.
  *
- * One rule keeps this small: whatever does not fit (another epoch, a missing message, silence, "no
+ * What is done by the clock is in link_rx_time.c. One rule keeps this small: whatever does not fit (another epoch, a missing message, silence, "no
  * session") leads to a hello, and the answer to the hello decides. */
-#include "runtime/link_rx.h"
-
 #include <string.h>
 
+#include "runtime/link_rx_impl.h"
 #include "runtime/log.h"
 
 #define HURRY_MAX 4 /* hellos without a pause, between two signs of life */
@@ -24,7 +23,7 @@ static void malformed(struct link_rx *rx, const char *what)
                 RT_S("link", rx->config.label), RT_S("what", what));
 }
 
-static void say_hello(struct link_rx *rx, rt_usec now)
+void rx_say_hello(struct link_rx *rx, rt_usec now)
 {
     rx->hello_due = now + LINK_HELLO_RETRY;
     struct link_control hello = { .type = LINK_HELLO,
@@ -43,9 +42,7 @@ static void say_hello(struct link_rx *rx, rt_usec now)
     (void)send_control(rx, &hello);
 }
 
-/* Out of session, but what we have still counts. A peer that throws us out of every session is not
- * asked as fast as it answers. */
-static void leave(struct link_rx *rx, rt_usec now)
+void rx_leave(struct link_rx *rx, rt_usec now)
 {
     rx->state = LINK_RX_HELLO;
     rx->hello_due = now;
@@ -63,14 +60,13 @@ static void lose(struct link_rx *rx, const char *why, rt_usec now)
                 RT_S("reason", why));
     rx->session++;
     rx->established = false;
-    leave(rx, now);
+    rx_leave(rx, now);
 }
 
-/* Is it still there, and the same? Asked at most every LINK_HELLO_RETRY. */
-static void doubt(struct link_rx *rx, rt_usec now)
+void rx_doubt(struct link_rx *rx, rt_usec now)
 {
     if (rx->state == LINK_RX_UP && now >= rx->hello_due) {
-        say_hello(rx, now);
+        rx_say_hello(rx, now);
     }
 }
 
@@ -81,14 +77,14 @@ static void on_other_epoch(struct link_rx *rx, uint64_t epoch, rt_usec now)
     if (epoch == rx->old_epoch) {
         return; /* frames that were still on their way */
     }
-    doubt(rx, now);
+    rx_doubt(rx, now);
     if (rx->state == LINK_RX_HELLO && epoch != rx->seen_epoch) {
         rx->hello_due = now;
     }
     rx->seen_epoch = epoch;
 }
 
-static void send_ack(struct link_rx *rx, bool want_answer, rt_usec now)
+void rx_send_ack(struct link_rx *rx, bool want_answer, rt_usec now)
 {
     bool sent = send_control(rx, &(struct link_control){ .type = LINK_ACK,
                                                          .epoch = rx->epoch,
@@ -196,7 +192,7 @@ static void on_refuse(struct link_rx *rx, const struct link_control *refusal, rt
     rx->heard = now;
     rt_log_error(rx->config.log, "link.refused", RT_S("link", rx->config.label),
                  RT_S("reason", text), RT_S("final", refusal->flag ? "true" : "false"));
-    leave(rx, now);
+    rx_leave(rx, now);
     rx->owner_up = false;
     rx->hello_due = now + LINK_REFUSED_RETRY;
     if (refusal->flag) {
@@ -262,7 +258,7 @@ static void in_session(struct link_rx *rx, const struct link_control *message, r
     } else if (message->type == LINK_ANSWER) {
         on_answer(rx, message, now);
     } else {
-        leave(rx, now); /* NO_SESSION */
+        rx_leave(rx, now); /* NO_SESSION */
     }
 }
 
@@ -284,62 +280,6 @@ static void take_frame(struct link_rx *rx, struct rt_span message, bool asked, r
         seq_rx_exists(&rx->frames, frame.seq);
     } else {
         seq_rx_frame(&rx->frames, frame.seq, frame.payload, asked, now);
-    }
-}
-
-/* A publisher that is silent for some heartbeats is asked; for the lease, it is down. */
-static void watch_silence(struct link_rx *rx, rt_usec now)
-{
-    if (rx->owner_up && now - rx->heard >= rx->config.lease) {
-        rx->owner_up = false;
-        rt_log_warn(rx->config.log, "link.down", RT_S("link", rx->config.label),
-                    RT_I("silent_ms", (now - rx->heard) / RT_MSEC));
-        leave(rx, now);
-        rx->config.events->on_down(rx->config.ctx);
-    } else if (rx->state == LINK_RX_UP && now - rx->heard >= 3 * rx->config.heartbeat) {
-        doubt(rx, now);
-    }
-}
-
-/* ZeroMQ gives an address up for good when what answers there does not speak as it should (another program that
- * had the port for a while, a key that was wrong then). Nobody would ever know: so after the lease we connect anew. */
-static void mend_silence(struct link_rx *rx, rt_usec now)
-{
-    bool both = now - rx->heard >= rx->config.lease;
-    bool stream = rx->state == LINK_RX_UP && now - rx->stream_heard >= rx->config.lease;
-    if ((both || stream) && now - rx->reconnected >= rx->config.lease) {
-        rx->reconnected = now;
-        rx->stats.reconnects++;
-        rx->config.ops->reconnect(rx->config.ops_ctx, both);
-    }
-}
-
-static bool ack_waits(const struct link_rx *rx)
-{
-    return rx->acked > rx->acked_sent;
-}
-
-/* Without this a wrong address or key would look like nothing at all. */
-static void warn_unanswered(struct link_rx *rx, rt_usec now)
-{
-    if (now - rx->heard >= LINK_UNANSWERED && now - rx->warned >= LINK_UNANSWERED) {
-        rx->warned = now;
-        rt_log_warn(rx->config.log, "link.unanswered", RT_S("link", rx->config.label),
-                    RT_I("silent_ms", (now - rx->heard) / RT_MSEC),
-                    RT_S("reason", "nobody answers; check that the publisher runs and that address "
-                                   "and key file are right"));
-    }
-}
-
-static void tick_session(struct link_rx *rx, rt_usec now)
-{
-    if (now >= rx->keepalive_due) {
-        rx->keepalive_due = now + rx->config.heartbeat;
-        rx->hurried = 0;
-        send_ack(rx, true, now);
-    } else if (ack_waits(rx) && (now - rx->ack_at >= LINK_ACK_DELAY ||
-                                 rx->frames.stats.bytes - rx->bytes_at_ack >= LINK_ACK_BYTES)) {
-        send_ack(rx, false, now);
     }
 }
 
@@ -408,53 +348,6 @@ void link_rx_control(struct link_rx *rx, struct rt_span message, rt_usec now)
     }
 }
 
-void link_rx_tick(struct link_rx *rx, rt_usec now)
-{
-    if (rx->state == LINK_RX_REFUSED) {
-        return;
-    }
-    if (!link_rx_wants_stream(rx)) {
-        rx->stream_heard = now;
-    }
-    if (now - rx->ticked > 2 * rx->config.heartbeat) {
-        /* We were stopped, or busy: that is not the publisher's silence. */
-        rx->heard += now - rx->ticked;
-        rx->heard = rx->heard > now ? now : rx->heard;
-        rx->stream_heard = now;
-    }
-    rx->ticked = now;
-    rx->backlog = seq_rx_drain(&rx->frames, LINK_TURN_BYTES);
-    seq_rx_pump(&rx->frames, now);
-    watch_silence(rx, now);
-    mend_silence(rx, now);
-    if (rx->state == LINK_RX_UP) {
-        tick_session(rx, now);
-    } else if (rx->state == LINK_RX_HELLO && now >= rx->hello_due) {
-        say_hello(rx, now);
-        warn_unanswered(rx, now);
-    }
-}
-
-rt_usec link_rx_deadline(const struct link_rx *rx)
-{
-    if (rx->state == LINK_RX_REFUSED) {
-        return INT64_MAX;
-    }
-    if (rx->backlog) {
-        return 0;
-    }
-    rt_usec deadline = seq_rx_deadline(&rx->frames);
-    rt_usec others[] = {
-        rx->state == LINK_RX_HELLO ? rx->hello_due : rx->keepalive_due,
-        rx->state == LINK_RX_UP && ack_waits(rx) ? rx->ack_at + LINK_ACK_DELAY : INT64_MAX,
-        rx->owner_up ? rx->heard + rx->config.lease : INT64_MAX,
-    };
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        deadline = others[i] < deadline ? others[i] : deadline;
-    }
-    return deadline;
-}
-
 bool link_rx_wants_stream(const struct link_rx *rx)
 {
     return rx->state != LINK_RX_REFUSED && !seq_rx_full(&rx->frames);
@@ -488,7 +381,7 @@ void link_rx_ack(struct link_rx *rx, uint64_t seq, rt_usec now)
     if (seq < rx->frames.next && seq > rx->acked) {
         rx->acked = seq;
         if (rx->state == LINK_RX_UP && now < rx->keepalive_due) {
-            tick_session(rx, now);
+            rx_tick_session(rx, now);
         }
     }
 }

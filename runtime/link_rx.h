@@ -80,7 +80,7 @@ struct link_rx {
     rt_usec heard;        /* on the side channel */
     rt_usec stream_heard; /* or found nothing to read because we did not read */
     rt_usec reconnected;
-    bool backlog;         /* frames wait to be handed on */
+    bool backlog; /* frames wait to be handed on */
     struct seq_rx frames;
     struct rt_buf out;
     struct {

@@ -14,7 +14,11 @@
 #include "runtime/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <ev.h>
 #include <zmq.h>
@@ -45,6 +49,7 @@ struct rt_zmq {
 
 struct rt_loop {
     struct ev_loop *ev;
+    int epoll; /* the descriptor of its set; -1: not known */
     ev_prepare prepare;
     ev_check check;
     ev_idle idle;
@@ -227,14 +232,41 @@ static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
 
 /* --- the loop --- */
 
+/* libev does not say which descriptor its epoll set has. It is the first that ev_loop_new() opens, and descriptors are
+ * given in order; whether it really is one is asked of the kernel. -1: not known, and rt_io_detach() does without. */
+static int epoll_of(int next_free)
+{
+    struct epoll_event unused = { 0 };
+    int stranger = eventfd(0, EFD_CLOEXEC);
+    bool is_epoll = stranger >= 0 && next_free >= 0 &&
+                    epoll_ctl(next_free, EPOLL_CTL_MOD, stranger, &unused) != 0 && errno == ENOENT;
+
+    if (stranger >= 0) {
+        (void)close(stranger);
+    }
+    return is_epoll ? next_free : -1;
+}
+
+static int next_free_descriptor(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd;
+}
+
 struct rt_loop *rt_loop_new(void)
 {
+    int next_free = next_free_descriptor();
     struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
     if (ev == NULL) {
         abort(); /* not even poll(2) works */
     }
     struct rt_loop *loop = rt_alloc(sizeof(*loop));
     loop->ev = ev;
+    loop->epoll = ev_backend(ev) == EVBACKEND_EPOLL ? epoll_of(next_free) : -1;
     ev_prepare_init(&loop->prepare, on_prepare);
     ev_check_init(&loop->check, on_check);
     ev_idle_init(&loop->idle, on_idle);
@@ -302,6 +334,16 @@ void rt_io_want(struct rt_io *io, int events)
             ((events & RT_READ) != 0 ? EV_READ : 0) | ((events & RT_WRITE) != 0 ? EV_WRITE : 0);
         ev_io_set(&io->io, io->io.fd, mask);
         ev_io_start(io->loop->ev, &io->io);
+    }
+}
+
+void rt_io_detach(struct rt_io *io)
+{
+    struct epoll_event unused = { 0 };
+
+    rt_io_want(io, 0);
+    if (io->loop->epoll >= 0) {
+        (void)epoll_ctl(io->loop->epoll, EPOLL_CTL_DEL, io->io.fd, &unused);
     }
 }
 

@@ -37,6 +37,9 @@ struct rt_io *rt_io_new(struct rt_loop *loop, int fd, rt_io_fn fn, void *ctx);
 void rt_io_want(struct rt_io *io,
                 int events);       /* RT_READ | RT_WRITE, or 0 to rest; cheap if unchanged */
 void rt_io_free(struct rt_io *io); /* NULL is fine */
+/* Before a descriptor is closed whose socket lives on in another process: the kernel forgets a watched socket by itself only when
+ * nobody has it any more, and until then its events would cost this loop a rebuild of all its watches. The watcher rests. */
+void rt_io_detach(struct rt_io *io);
 
 /* Times are monotonic microseconds from now. A timer rests until set; period 0 fires once. */
 typedef void (*rt_timer_fn)(void *ctx);

@@ -1,5 +1,6 @@
 /* Unit tests of runtime/loop.h: descriptors, timers, deferred calls, signals. */
 #include <signal.h>
+#include <stdio.h>
 
 #include <ev.h>
 
@@ -48,6 +49,44 @@ static void test_a_resting_descriptor_is_not_reported(void **state)
     rt_timer_set(f->timer, 5 * RT_MSEC, 0);
 
     run(f);
+}
+
+/* How often the kernel's sets of this process name a descriptor (proc_pid_fdinfo(5)). */
+static int watched_in_kernel(int fd)
+{
+    char path[64];
+    char line[256];
+    int count = 0;
+
+    for (int set = 0; set < 256; set++) {
+        (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", set);
+        FILE *file = fopen(path, "r");
+        while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+            int found = -1;
+            count += sscanf(line, "tfd: %d", &found) == 1 && found == fd ? 1 : 0;
+        }
+        if (file != NULL) {
+            (void)fclose(file);
+        }
+    }
+    return count;
+}
+
+/* A copy of it lives on, as in another process: close(2) would not take it out. */
+static void test_a_detached_descriptor_is_out_of_the_kernels_set(void **state)
+{
+    struct fixture *f = *state;
+    f->io = rt_io_new(f->loop, f->pair[0], never, f);
+    rt_io_want(f->io, RT_READ);
+    f->goal = 1;
+    f->timer = rt_timer_new(f->loop, on_call, f);
+    rt_timer_set(f->timer, 5 * RT_MSEC, 0);
+    run(f);
+    assert_int_equal(watched_in_kernel(f->pair[0]), 1);
+
+    rt_io_detach(f->io);
+
+    assert_int_equal(watched_in_kernel(f->pair[0]), 0);
 }
 
 static void expect_write(void *ctx, int fd, int events)
@@ -252,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(test_a_readable_descriptor_is_reported_until_it_is_read),
         LOOP_TEST(test_a_resting_descriptor_is_not_reported),
+        LOOP_TEST(test_a_detached_descriptor_is_out_of_the_kernels_set),
         LOOP_TEST(test_a_writable_descriptor_is_reported),
         LOOP_TEST(test_a_watcher_may_free_itself),
         LOOP_TEST(test_a_timer_fires_once_and_not_too_early),
