@@ -14,8 +14,11 @@
 /* An index may carry further columns (INCLUDE) behind its key. */
 static const char table_sql[] =
     "SELECT a.attname, coalesce(a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), false),"
-    " a.attgenerated <> ''"
+    " a.attgenerated <> '', p.here"
     " FROM pg_catalog.pg_attribute a"
+    " CROSS JOIN (SELECT EXISTS (SELECT FROM pg_catalog.pg_publication b,"
+    " LATERAL pg_catalog.pg_get_publication_tables(b.pubname) t"
+    " WHERE b.pubname = $2 AND t.relid = $1::oid) AS here) p"
     " LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary"
     " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
@@ -155,8 +158,12 @@ static enum facts_result facts_visible(void *ctx, uint32_t xid)
 
 static enum facts_result facts_table(void *ctx, uint32_t oid, struct facts_table *out)
 {
-    PGresult *result = query_oid(ctx, table_sql, oid);
+    struct catalog *catalog = ctx;
+    char text[16];
+    const char *params[] = { text, catalog->config.policy_publication };
 
+    (void)snprintf(text, sizeof(text), "%u", (unsigned)oid);
+    PGresult *result = catalog_query(catalog, table_sql, 2, params);
     if (result == NULL) {
         return FACTS_DOWN;
     }
@@ -166,6 +173,7 @@ static enum facts_result facts_table(void *ctx, uint32_t oid, struct facts_table
         struct facts_column *column = &out->columns[out->count];
         column->primary = is_true(result, i, 1);
         column->generated = is_true(result, i, 2);
+        out->read_by_policies = is_true(result, i, 3);
         if (column->primary || column->generated) {
             get_name(result, i, column->name);
             out->count++;

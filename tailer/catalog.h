@@ -27,6 +27,7 @@ struct catalog;
 
 struct catalog_config {
     const char *url;
+    const char *policy_publication; /* its tables are facts_table.read_by_policies */
     rt_usec timeout;
     struct rt_log *log;
     struct rt_counter *queries;

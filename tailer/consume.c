@@ -15,6 +15,9 @@
 /* A logical message with this prefix says that the catalog changed. */
 static const char ddl_prefix[] = "pgtide.ddl";
 
+/* One with this prefix is for a channel: CHANNEL LF EVENT LF PAYLOAD (deploy/sql). */
+static const char broadcast_prefix[] = "pgtide.broadcast";
+
 struct consume {
     struct consume_config config;
 
@@ -159,7 +162,7 @@ static enum consume_result on_change(struct consume *consume,
         return bad(out_reason, "a row with more or fewer values than its table has columns");
     }
     struct wire_change wire = { .rel = relation->rel, .index = consume->index++ };
-    if (publish_wants(consume->config.publish, relation->shard, wire.index)) {
+    if (publish_wants(consume->config.publish, relation, wire.index)) {
         wire.op = op_of(consume, message->kind);
         encode_rows(consume, change, relation, &wire);
         publish_change(consume->config.publish, relation, &wire);
@@ -202,6 +205,28 @@ static bool within_limits(struct consume *consume, const struct pgoutput_logical
     return true;
 }
 
+static bool has_prefix(const struct pgoutput_logical_message *message, const char *prefix)
+{
+    return message->prefix.len == strlen(prefix) &&
+           memcmp(message->prefix.data, prefix, message->prefix.len) == 0;
+}
+
+/* What is for a channel goes to its shard only. */
+static bool publish_it(struct consume *consume, const struct pgoutput_logical_message *message,
+                       const struct wire_message *wire)
+{
+    const char *end = NULL;
+
+    if (message->content.len > 0 && has_prefix(message, broadcast_prefix)) {
+        end = memchr(message->content.data, '\n', message->content.len);
+    }
+    if (end == NULL) {
+        return publish_message(consume->config.publish, wire);
+    }
+    struct wire_span channel = { message->content.data, (size_t)(end - message->content.data) };
+    return publish_message_for(consume->config.publish, channel, wire);
+}
+
 static enum consume_result on_message(struct consume *consume,
                                       const struct pgoutput_logical_message *message,
                                       const char **out_reason)
@@ -216,14 +241,13 @@ static enum consume_result on_message(struct consume *consume,
     if (message->transactional != consume->open) {
         return bad(out_reason, "a logical message on the wrong side of a transaction's border");
     }
-    if (message->prefix.len == sizeof(ddl_prefix) - 1 &&
-        memcmp(message->prefix.data, ddl_prefix, message->prefix.len) == 0) {
+    if (has_prefix(message, ddl_prefix)) {
         relcache_doubt(consume->config.relcache);
     }
     if (message->transactional) {
         wire.index = consume->index++;
     }
-    if (within_limits(consume, message) && publish_message(consume->config.publish, &wire)) {
+    if (within_limits(consume, message) && publish_it(consume, message, &wire)) {
         rt_counter_add(consume->config.counters->messages, 1);
     }
     return CONSUME_OK;

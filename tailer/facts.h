@@ -2,7 +2,8 @@
  * PostgreSQL, unit tests from a table.
  *
  * pgoutput tells a table's columns, but not its primary key (with REPLICA IDENTITY FULL every column is
- * flagged as key), nor its generated columns, nor what a user-defined type is made of.
+ * flagged as key), nor its generated columns, nor what a user-defined type is made of, nor by which publication
+ * a change came.
  *
  * The catalog is read as of now, the WAL as of then. Two consequences: what was dropped since is FACTS_ABSENT, and
  * what was created by a transaction that is in the WAL but not yet visible to other sessions is absent as
@@ -33,6 +34,7 @@ struct facts_column {
 struct facts_table {
     struct facts_column *columns;
     size_t count;
+    bool read_by_policies; /* every shard must hear of its changes */
 };
 
 struct facts_attribute {

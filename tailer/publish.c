@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "runtime/shard.h"
 #include "tailer/publish_impl.h"
 
 /* A buffer that one large value has grown is not kept. */
@@ -52,12 +53,19 @@ static struct batch *enter(struct publish *publish, uint32_t shard)
     return batch;
 }
 
-static void announce(struct batch *batch, struct relation *relation)
+static void announce(struct publish *publish, uint32_t shard, struct relation *relation)
 {
-    if (relation->announced != batch->session) {
+    struct batch *batch = &publish->batches[shard];
+
+    if (relation->announced[shard] != batch->session) {
         wire_write_raw(&batch->frame, relation->record.data, relation->record.len);
-        relation->announced = batch->session;
+        relation->announced[shard] = batch->session;
     }
+}
+
+static bool is_for(const struct relation *relation, uint32_t shard)
+{
+    return relation->everywhere || relation->shard == shard;
 }
 
 struct publish *publish_new(const struct publish_sink *sink, uint32_t shards, uint64_t epoch,
@@ -117,19 +125,46 @@ void publish_begin(struct publish *publish, const struct wire_begin *begin)
     }
 }
 
-bool publish_wants(const struct publish *publish, uint32_t shard, uint32_t index)
+static bool wants(const struct publish *publish, uint32_t shard, uint32_t index)
 {
     return index >= publish->batches[shard].skip_below;
+}
+
+bool publish_wants(const struct publish *publish, const struct relation *relation, uint32_t index)
+{
+    if (!relation->everywhere) {
+        return wants(publish, relation->shard, index);
+    }
+    for (uint32_t i = 0; i < publish->shards; i++) {
+        if (wants(publish, i, index)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void change_to(struct publish *publish, uint32_t shard, struct relation *relation,
+                      const struct wire_change *change)
+{
+    struct batch *batch = enter(publish, shard);
+
+    announce(publish, shard, relation);
+    wire_encode_change(&batch->frame, change);
+    cut_when_full(publish, shard);
 }
 
 void publish_change(struct publish *publish, struct relation *relation,
                     const struct wire_change *change)
 {
-    struct batch *batch = enter(publish, relation->shard);
-
-    announce(batch, relation);
-    wire_encode_change(&batch->frame, change);
-    cut_when_full(publish, relation->shard);
+    if (!relation->everywhere) {
+        change_to(publish, relation->shard, relation, change);
+        return;
+    }
+    for (uint32_t i = 0; i < publish->shards; i++) {
+        if (wants(publish, i, change->index)) {
+            change_to(publish, i, relation, change);
+        }
+    }
 }
 
 /* Collects the relations of `shard` from *from on, as many as one record takes, and moves *from. */
@@ -140,8 +175,9 @@ static uint32_t gather(struct publish *publish, uint32_t shard, struct relation 
 
     while (*from < count && found < WIRE_RELS_MAX) {
         struct relation *relation = relations[(*from)++];
-        if (relation->shard == shard) {
-            announce(enter(publish, shard), relation);
+        if (is_for(relation, shard)) {
+            (void)enter(publish, shard);
+            announce(publish, shard, relation);
             publish->rels[found++] = relation->rel;
         }
     }
@@ -158,7 +194,7 @@ bool publish_truncate(struct publish *publish, struct relation *const *relations
         publish->rels_cap = count;
     }
     for (uint32_t shard = 0; shard < publish->shards; shard++) {
-        uint32_t from = publish_wants(publish, shard, index) ? 0 : count;
+        uint32_t from = wants(publish, shard, index) ? 0 : count;
         while (from < count) {
             uint32_t found = gather(publish, shard, relations, count, &from);
             if (found > 0) {
@@ -177,7 +213,7 @@ static bool message_to(struct publish *publish, uint32_t shard, const struct wir
     struct batch *batch = &publish->batches[shard];
 
     if (publish->open) {
-        if (!publish_wants(publish, shard, message->index)) {
+        if (!wants(publish, shard, message->index)) {
             return false;
         }
         wire_encode_message(&enter(publish, shard)->frame, message);
@@ -203,6 +239,12 @@ bool publish_message(struct publish *publish, const struct wire_message *message
         taken = message_to(publish, i, message) || taken;
     }
     return taken;
+}
+
+bool publish_message_for(struct publish *publish, struct wire_span channel,
+                         const struct wire_message *message)
+{
+    return message_to(publish, rt_shard_of(channel.data, channel.len, publish->shards), message);
 }
 
 bool publish_end(struct publish *publish, const struct wire_end *end)

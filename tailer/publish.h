@@ -5,7 +5,7 @@
  * passes in the memory of one frame per shard, plus what the streams hold unacknowledged. At the end of
  * a turn of reading (publish_turn_end) everything complete is sent, so batches form only under load.
  *
- * A shard hears of a transaction only when it owns a table of it. What else moves the position reaches it as
+ * A shard hears of a transaction only when it owns a table of it, or policies read one (relation->everywhere). What else moves the position reaches it as
  * PROGRESS: every PUBLISH_PROGRESS_QUICK when the position moved, every PUBLISH_PROGRESS_IDLE when not; none while the
  * last one is not acknowledged, so that an absent shard does not pile them up.
  *
@@ -18,7 +18,7 @@
  * A frame's tag is the end of the last complete transaction (tailer/feedback.h).
  *
  * Writes to a `struct publish_sink`, which links.c makes of the real streams and unit tests of an array.
- * Cost of a change: the encoding, and no allocation once the batches have seen their largest frame.
+ * Cost of a change: the encoding, once for each shard that is given it, and no allocation once the batches have seen their largest frame.
  */
 #ifndef PGTIDE_TAILER_PUBLISH_H
 #define PGTIDE_TAILER_PUBLISH_H
@@ -66,9 +66,9 @@ void publish_free(struct publish *publish);
 /* A transaction starts; `epoch` and `continued` are set here. The one that publish_break() interrupted goes on
  * where it was. */
 void publish_begin(struct publish *publish, const struct wire_begin *begin);
-/* Whether the shard is to be given change `index` of the open transaction: not when it was before. */
-bool publish_wants(const struct publish *publish, uint32_t shard, uint32_t index);
-/* One that its shard wants. The record of `relation` precedes its first use in a session of its shard. */
+/* Whether a shard is to be given change `index`, of this table, of the open transaction: not one that was before. */
+bool publish_wants(const struct publish *publish, const struct relation *relation, uint32_t index);
+/* One that is wanted, to each shard that wants it. The record of `relation` precedes its first use in a session of a shard. */
 void publish_change(struct publish *publish, struct relation *relation,
                     const struct wire_change *change);
 /* To whoever wants it; false: nobody. */
@@ -76,6 +76,9 @@ bool publish_truncate(struct publish *publish, struct relation *const *relations
                       uint32_t index, uint32_t flags);
 /* To every shard that wants it; inside a transaction as part of it, else at once. False: to nobody. */
 bool publish_message(struct publish *publish, const struct wire_message *message);
+/* Likewise, to the shard that this channel belongs to. */
+bool publish_message_for(struct publish *publish, struct wire_span channel,
+                         const struct wire_message *message);
 /* False when the whole transaction was published before. */
 bool publish_end(struct publish *publish, const struct wire_end *end);
 /* The connection is lost: what is batched is sent. An open transaction, whose next change would have been `index`, stays

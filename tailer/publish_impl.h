@@ -3,7 +3,7 @@
  *
  * What must stay true: a batch that is not empty starts with a BEGIN, or holds a single record that stands
  * alone (MESSAGE, PROGRESS, GAP) and is sent before anything follows; `in_tx` of a batch implies
- * `open`; nothing is sent to a shard that does not own a table of the transaction, nor to one that does not take part.
+ * `open`; nothing is sent to a shard that is not for any table of the transaction, nor to one that does not take part.
  */
 #ifndef PGTIDE_TAILER_PUBLISH_IMPL_H
 #define PGTIDE_TAILER_PUBLISH_IMPL_H

@@ -51,6 +51,8 @@ static void entry_free(struct entry *entry)
 static void relation_free(struct relation *relation)
 {
     free(relation->identity_columns);
+    free(relation->announced);
+    free(relation->fences);
     wire_writer_fini(&relation->record);
     free(relation);
 }
@@ -243,6 +245,8 @@ static void make_generation(struct relcache *cache, struct entry *entry,
     relation->rel = cache->next_rel++;
     relation->oid = entry->oid;
     relation->shard = shard_of(cache, entry);
+    relation->everywhere = facts->read_by_policies;
+    relation->announced = rt_alloc((size_t)cache->shards * sizeof(*relation->announced));
     relation->column_count = entry->column_count;
     relation->identity_columns = identity;
     encode(entry, facts, relation->rel, &relation->record);
@@ -268,8 +272,9 @@ static void adopt(struct relcache *cache, struct entry *entry, const struct fact
     }
     encode(entry, facts, current->rel, &again);
     if (again.len == current->record.len &&
-        memcmp(again.data, current->record.data, again.len) == 0) {
-        current->announced = 0;
+        memcmp(again.data, current->record.data, again.len) == 0 &&
+        current->everywhere == facts->read_by_policies) {
+        memset(current->announced, 0, (size_t)cache->shards * sizeof(*current->announced));
     } else {
         make_generation(cache, entry, facts);
     }
@@ -416,17 +421,38 @@ const struct relation *relcache_find(const struct relcache *cache, uint32_t rel)
     return rt_map_get_u64(cache->rels, rel);
 }
 
+static void set_fences(const struct relcache *cache, struct relation *relation,
+                       const struct relcache_fence *fences)
+{
+    relation->fences = rt_alloc((size_t)cache->shards * sizeof(*relation->fences));
+    for (int64_t i = 0; i < cache->shards; i++) {
+        relation->fences[i] = fences[i].next_seq;
+    }
+}
+
+/* Whether no shard can have a frame again that names it. */
+static bool is_past(const struct relcache *cache, const struct relation *relation,
+                    const struct relcache_fence *fences)
+{
+    for (int64_t i = 0; i < cache->shards; i++) {
+        bool given = relation->everywhere || (uint32_t)i == relation->shard;
+        if (given && fences[i].first_seq <= relation->fences[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void relcache_purge(struct relcache *cache, const struct relcache_fence *fences)
 {
     struct relation **link = &cache->replaced;
 
     while (*link != NULL) {
         struct relation *relation = *link;
-        const struct relcache_fence *fence = &fences[relation->shard];
-        if (relation->fence == 0) {
-            relation->fence = fence->next_seq;
+        if (relation->fences == NULL) {
+            set_fences(cache, relation, fences);
         }
-        if (fence->first_seq > relation->fence) {
+        if (is_past(cache, relation, fences)) {
             *link = relation->next_replaced;
             rt_map_remove_u64(cache->rels, relation->rel);
             relation_free(relation);

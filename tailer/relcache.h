@@ -6,7 +6,11 @@
  * that needs them, not at the description: a partitioned table's partitions are described too and never used.
  *
  * A generation that has been replaced is kept while a frame that may name it can be had again
- * by its shard, since it may ask for it then (WIRE_NEED); relcache_purge() decides that by frame numbers.
+ * by a shard that is given its changes, since it may ask for it then (WIRE_NEED); relcache_purge() decides that by frame
+ * numbers.
+ *
+ * A table that policies read (facts_table.read_by_policies) is for every shard. Whether one is, is learned with its definition:
+ * pgoutput describes a table again when it has joined or left a publication.
  *
  * Owns everything it returns; a `struct relation *` is valid until the next call of relcache_purge(). Cost of
  * relcache_use() for the table of the change before: two comparisons.
@@ -24,18 +28,19 @@
 
 struct relcache;
 
-/* One generation. `announced` belongs to publish.c: the session of the shard that was last told. */
+/* One generation. `announced` belongs to publish.c: the session of each shard that was last told. */
 struct relation {
     uint32_t rel;
     uint32_t oid;
-    uint32_t shard;
+    uint32_t shard;  /* of its channel */
+    bool everywhere; /* policies read the table: its changes go to every shard */
+    bool replaced;
     uint32_t column_count;
-    uint64_t announced;
+    uint64_t *announced;       /* one per shard */
+    uint64_t *fences;          /* of a replaced one: each shard's next frame number when that was
+                                  noticed; NULL: not yet */
     uint8_t *identity_columns; /* column_count flags: in the replica identity */
     struct wire_writer record; /* the encoded RELATION record */
-    bool replaced;
-    uint64_t
-        fence; /* of a replaced one: its shard's next frame number when that was noticed; 0: not yet */
     struct relation *next_replaced;
 };
 

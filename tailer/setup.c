@@ -28,6 +28,20 @@ static const char slot_sql[] =
     " coalesce(wal_status, ''), coalesce(confirmed_flush_lsn, '0/0'), active"
     " FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
 
+static const char policies_sql[] =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $2)"
+    " AND EXISTS (SELECT FROM pg_catalog.pg_attribute"
+    " WHERE attrelid = 'pgtide.slot'::regclass AND attname = 'policies' AND NOT attisdropped),"
+    " coalesce((SELECT (to_jsonb(s) ->> 'policies')::boolean FROM pgtide.slot s"
+    " WHERE slot_name = $1), false)";
+
+/* One transaction: whoever sees the message sees the row. */
+static const char say_policies_sql[] =
+    "WITH said AS (UPDATE pgtide.slot SET policies = $2::boolean"
+    " WHERE slot_name = $1 AND policies <> $2::boolean RETURNING 1)"
+    " SELECT pg_catalog.pg_logical_emit_message(true, 'pgtide.ddl',"
+    " '{\"tag\":\"PGTIDE POLICIES\",\"objects\":[]}') FROM said";
+
 static const char sample_sql[] =
     "SELECT pg_catalog.pg_current_wal_flush_lsn(), coalesce(wal_status, ''),"
     " coalesce(safe_wal_size::text, ''),"
@@ -282,6 +296,36 @@ static bool find_incarnation(const struct setup_config *config, struct setup_sta
     return write_incarnation(config, out);
 }
 
+static bool look_at_policies(const struct setup_config *config, struct setup_state *out)
+{
+    const char *params[] = { config->slot, config->policy_publication };
+    PGresult *row = catalog_query(config->catalog, policies_sql, 2, params);
+
+    if (row == NULL) {
+        return query_failed(config, out);
+    }
+    out->has_policies = PQgetvalue(row, 0, 0)[0] == 't';
+    out->says_policies = PQgetvalue(row, 0, 1)[0] == 't';
+    PQclear(row);
+    return true;
+}
+
+bool setup_has_policies(const struct setup_config *config)
+{
+    struct setup_state state;
+
+    return look_at_policies(config, &state) && state.has_policies;
+}
+
+bool setup_say_policies(const struct setup_config *config, bool streamed)
+{
+    const char *params[] = { config->slot, streamed ? "true" : "false" };
+    PGresult *result = catalog_query(config->catalog, say_policies_sql, 2, params);
+
+    PQclear(result);
+    return result != NULL;
+}
+
 void setup_look(const struct setup_config *config, bool spoilt, struct setup_state *out)
 {
     bool made = false;
@@ -291,7 +335,8 @@ void setup_look(const struct setup_config *config, bool spoilt, struct setup_sta
         return;
     }
     bool fine = check_publication(config, out, &made) &&
-                look_at_slot(config, spoilt || made, out) && find_incarnation(config, out);
+                look_at_slot(config, spoilt || made, out) && find_incarnation(config, out) &&
+                look_at_policies(config, out);
     if (!fine || out->verdict == SETUP_USABLE) {
         setup_unlock(config);
     }

@@ -22,6 +22,7 @@ struct setup_config {
     struct rt_log *log;
     const char *slot;
     const char *publication;
+    const char *policy_publication;
 };
 
 enum setup_verdict {
@@ -40,6 +41,9 @@ struct setup_state {
     int64_t old_incarnation; /* if renewed */
     int active_pid;          /* if busy and known; else 0 */
     uint64_t confirmed_lsn;  /* of a usable slot */
+    bool
+        has_policies; /* the policies' publication is there, and where to say that it is streamed */
+    bool says_policies; /* that it is was said */
     char reason[SETUP_REASON_SIZE];
 };
 
@@ -47,6 +51,11 @@ struct setup_state {
  * unusable, whatever it looks like. */
 void setup_look(const struct setup_config *config, bool spoilt, struct setup_state *out);
 void setup_unlock(const struct setup_config *config);
+/* Whether the policies' publication is there now. */
+bool setup_has_policies(const struct setup_config *config);
+/* Tells brokers, by pgtide.slot, whether the slot's stream brings what is in the policies' publication; a message in the WAL makes
+ * them look. False: it could not be said. */
+bool setup_say_policies(const struct setup_config *config, bool streamed);
 /* Whether the slot is free, as far as can be seen. */
 bool setup_slot_free(const struct setup_config *config);
 

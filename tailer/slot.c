@@ -351,13 +351,16 @@ void slot_step(struct slot *slot, enum slot_event event)
 
 void slot_lose(struct slot *slot, const char *reason, const char *sqlstate)
 {
-    struct slot_error error = slot_error_classify(sqlstate, reason, slot->config.setup.publication);
+    const struct setup_config *setup = &slot->config.setup;
+    struct slot_error error =
+        slot_error_classify(sqlstate, reason, setup->publication, setup->policy_publication);
     bool unreachable = slot->state == SLOT_DIALING || slot->state == SLOT_RESOLVING;
 
     if (slot->state == SLOT_STREAMING && rt_now() - slot->streaming_since > 2 * slot->pause) {
         slot->pause = FIRST_PAUSE;
     }
     slot->spoilt = slot->spoilt || error.kind == SLOT_ERROR_SPOILT;
+    slot->policies_failed = slot->policies_failed || error.kind == SLOT_ERROR_POLICIES;
     set_reason(slot, reason);
     rt_condition_set(
         slot->database, !unreachable, "%s%s%s", unreachable ? slot->reason : "reachable",

@@ -92,6 +92,8 @@ void slot_stop(struct slot *slot);
 void slot_pause(struct slot *slot, bool paused);
 /* Streaming ends and begins again, from resume_lsn(). False: it is not streaming now. Not from inside an event. */
 bool slot_restart(struct slot *slot, const char *reason);
+/* Looks whether the policies' publication can be streamed now; every second or so. Not from inside an event. */
+void slot_policies_look(struct slot *slot);
 /* The held message is given again in the next turn. */
 void slot_retry(struct slot *slot);
 

@@ -63,17 +63,17 @@ uint64_t slot_epoch_of(const struct slot *slot, int64_t incarnation)
     return lsn_epoch(slot->system_id, slot->timeline, slot->config.setup.slot, incarnation);
 }
 
-/* publication_names is a list of identifiers inside a literal: quoted for both. */
-static void add_publication(struct rt_buf *out, const char *name)
+/* An identifier inside a literal: quoted for both. */
+static void add_name(struct rt_buf *out, const char *name)
 {
-    rt_buf_puts(out, "publication_names '\"");
+    rt_buf_putc(out, '"');
     for (const char *at = name; *at != '\0'; at++) {
         if (*at == '"' || *at == '\'') {
             rt_buf_putc(out, *at);
         }
         rt_buf_putc(out, *at);
     }
-    rt_buf_puts(out, "\"'");
+    rt_buf_putc(out, '"');
 }
 
 void slot_enter_starting(struct slot *slot)
@@ -88,15 +88,21 @@ void slot_enter_starting(struct slot *slot)
     rt_buf_printf(&text,
                   "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', messages 'true', ",
                   slot->config.setup.slot, lsn);
-    add_publication(&text, slot->config.setup.publication);
-    rt_buf_putc(&text, ')');
+    rt_buf_puts(&text, "publication_names '");
+    add_name(&text, slot->config.setup.publication);
+    if (slot_policies_start(slot)) {
+        rt_buf_putc(&text, ',');
+        add_name(&text, slot->config.setup.policy_publication);
+    }
+    rt_buf_puts(&text, "')");
     command(slot, rt_buf_cstr(&text));
     rt_buf_fini(&text);
 }
 
 static bool keep_identity(struct slot *slot, const PGresult *result)
 {
-    if (PQntuples(result) != 1 || PQnfields(result) < 2) {
+    if (PQntuples(result) != 1 || PQnfields(result) < 3 ||
+        !lsn_parse(PQgetvalue(result, 0, 2), &slot->server_lsn)) {
         return false;
     }
     free(slot->system_id);
@@ -138,8 +144,8 @@ static void on_failure(struct slot *slot, const PGresult *result)
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = text == NULL ? PQerrorMessage(slot->conn) : text;
-    struct slot_error error =
-        slot_error_classify(sqlstate, message, slot->config.setup.publication);
+    struct slot_error error = slot_error_classify(sqlstate, message, slot->config.setup.publication,
+                                                  slot->config.setup.policy_publication);
 
     if (error.kind == SLOT_ERROR_BUSY && slot->state != SLOT_CREATING) {
         slot_not_ready(slot, message);

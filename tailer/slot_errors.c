@@ -1,6 +1,7 @@
 /* tailer/slot_errors.c - see slot_errors.h. */
 #include "tailer/slot_errors.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -77,16 +78,29 @@ static int fits(const struct rule *rule, const char *sqlstate, const char *messa
            (rule->text == NULL || strstr(message, rule->text) != NULL);
 }
 
+/* One name may be a part of the other: the longer one that is there is meant. */
+static bool is_about(const char *message, const char *name, const char *other)
+{
+    bool there = name != NULL && strstr(message, name) != NULL;
+    bool longer = other != NULL && strlen(other) > strlen(name == NULL ? "" : name);
+
+    return there && !(longer && strstr(message, other) != NULL);
+}
+
 struct slot_error slot_error_classify(const char *sqlstate, const char *message,
-                                      const char *publication)
+                                      const char *publication, const char *policy_publication)
 {
     const char *code = sqlstate == NULL ? "" : sqlstate;
+    bool no_publication = strcmp(code, "42704") == 0 && strstr(message, "publication") != NULL;
 
     /* A slot sees the catalog as of its position: a publication made later does not exist for it. */
-    if (strcmp(code, "42704") == 0 && strstr(message, "publication") != NULL &&
-        strstr(message, publication) != NULL) {
+    if (no_publication && is_about(message, publication, policy_publication)) {
         return (struct slot_error){ SLOT_ERROR_SPOILT,
                                     "never drop a publication while its slot is in use" };
+    }
+    if (no_publication && is_about(message, policy_publication, publication)) {
+        return (struct slot_error){ SLOT_ERROR_POLICIES,
+                                    "goes on without it; this passes if it was made just now" };
     }
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (fits(&rules[i], code, message)) {

@@ -7,9 +7,10 @@
 #define PGTIDE_TAILER_SLOT_ERRORS_H
 
 enum slot_error_kind {
-    SLOT_ERROR_OTHER,  /* try again */
-    SLOT_ERROR_BUSY,   /* another process reads the slot */
-    SLOT_ERROR_SPOILT, /* this slot fails for ever: it must be made again, with a gap */
+    SLOT_ERROR_OTHER,    /* try again */
+    SLOT_ERROR_BUSY,     /* another process reads the slot */
+    SLOT_ERROR_SPOILT,   /* this slot fails for ever: it must be made again, with a gap */
+    SLOT_ERROR_POLICIES, /* so does it with the policies' publication: try again without */
 };
 
 struct slot_error {
@@ -19,6 +20,6 @@ struct slot_error {
 
 /* `sqlstate` "" or NULL: not known. */
 struct slot_error slot_error_classify(const char *sqlstate, const char *message,
-                                      const char *publication);
+                                      const char *publication, const char *policy_publication);
 
 #endif

@@ -1,4 +1,4 @@
-/* tailer/slot_impl.h - shared by slot.c (states), slot_command.c and slot_stream.c (reading); nobody
+/* tailer/slot_impl.h - shared by slot.c (states), slot_command.c, slot_policies.c and slot_stream.c (reading); nobody
  * else includes it. */
 #ifndef PGTIDE_TAILER_SLOT_IMPL_H
 #define PGTIDE_TAILER_SLOT_IMPL_H
@@ -45,13 +45,18 @@ struct slot {
     int held_len;
     int last_pid; /* of the walsender we had last */
     uint32_t timeline;
+    uint64_t server_lsn;     /* end of the WAL when the connection was made */
+    uint64_t policies_after; /* confirmed that much, the policies' publication is tried again */
+    uint64_t policies_until; /* received that much, it has proven to work; 0: it has */
     uint32_t window_messages;
     uint32_t asked; /* questions in that row */
 
     bool pending; /* `next` waits to be taken: an entry action caused it */
     bool stepping;
-    bool spoilt; /* the slot is known to fail for ever */
-    bool locked; /* set-up holds its lock */
+    bool spoilt;          /* the slot is known to fail for ever */
+    bool policies;        /* their publication is streamed */
+    bool policies_failed; /* it was, and could not be */
+    bool locked;          /* set-up holds its lock */
     bool paused;
     bool busy;    /* many messages in the last window */
     bool resting; /* until `again` fires */
@@ -73,6 +78,9 @@ void slot_enter_dropping(struct slot *slot);
 void slot_enter_creating(struct slot *slot);
 void slot_enter_starting(struct slot *slot);
 void slot_read_answer(struct slot *slot);
+
+/* slot_policies.c: whether the stream that starts brings the policies' publication too. */
+bool slot_policies_start(struct slot *slot);
 
 void slot_stream_start(struct slot *slot);
 void slot_stream_stop(struct slot *slot);

@@ -81,6 +81,7 @@ static void on_sample(void *ctx)
                      RT_S("advice", "PostgreSQL is about to throw away WAL that is still needed: "
                                     "start the missing shards, or raise max_slot_wal_keep_size"));
     }
+    slot_policies_look(tailer->slot);
 }
 
 static double difference(uint64_t a, uint64_t b)
@@ -162,6 +163,9 @@ static bool config_works(struct rt_process *process)
     } else if (config->database_publication[0] == '\0' ||
                strlen(config->database_publication) > WIRE_NAME_MAX) {
         problem = "database.publication must be 1 to 63 bytes";
+    } else if (config->database_policy_publication[0] == '\0' ||
+               strlen(config->database_policy_publication) > WIRE_NAME_MAX) {
+        problem = "database.policy_publication must be 1 to 63 bytes";
     }
     if (problem != NULL) {
         rt_log_error(process->log, "config.unusable", RT_S("reason", problem));
@@ -176,6 +180,7 @@ static void start_parts(struct tailer *tailer)
 
     tailer->catalog = catalog_new(&(struct catalog_config){
         .url = config->database_url,
+        .policy_publication = config->database_policy_publication,
         .timeout = config->database_connect_timeout,
         .log = process->log,
         .queries = tailer->metrics.catalog_queries,
@@ -185,6 +190,7 @@ static void start_parts(struct tailer *tailer)
         .log = process->log,
         .slot = config->database_slot,
         .publication = config->database_publication,
+        .policy_publication = config->database_policy_publication,
     };
     tailer->marker = marker_new(&(struct marker_config){
         .loop = process->loop,

@@ -36,6 +36,9 @@ create table if not exists pgtide.slot (
     created_at timestamptz not null default pg_catalog.now()
 );
 comment on table pgtide.slot is 'pgtide: incarnations of replication slots; written by the tailer';
+-- Whether the slot's stream brings the changes of the tables in pgtide.policy_publication(). Brokers look.
+alter table pgtide.slot add column if not exists policies boolean not null default false;
+grant select on pgtide.slot to public;
 
 create table if not exists pgtide.settings (
     name text primary key,
@@ -45,14 +48,23 @@ comment on table pgtide.settings is 'pgtide: what pgtide init was told, for the 
 -- The functions run with the rights of whoever calls them, so everyone may read it.
 grant select on pgtide.settings to public;
 
--- pgtide init sets pgtide.publication from its configuration (database.publication); psql -f does not.
+-- pgtide init sets pgtide.publication and pgtide.policy_publication from its configuration (database.publication,
+-- database.policy_publication); psql -f does not.
 insert into pgtide.settings (name, value)
-    select 'publication', pg_catalog.current_setting('pgtide.publication', true)
-    where coalesce(pg_catalog.current_setting('pgtide.publication', true), '') <> ''
+    select name, pg_catalog.current_setting('pgtide.' || name, true)
+    from pg_catalog.unnest(array['publication', 'policy_publication']) as name
+    where coalesce(pg_catalog.current_setting('pgtide.' || name, true), '') <> ''
     on conflict (name) do update set value = excluded.value where settings.value <> excluded.value;
-insert into pgtide.settings (name, value) values ('publication', 'pgtide') on conflict (name) do nothing;
+insert into pgtide.settings (name, value) values ('publication', 'pgtide'), ('policy_publication', 'pgtide_policies')
+    on conflict (name) do nothing;
 
 create or replace function pgtide.publication() returns name
     language sql stable set search_path = pg_catalog, pg_temp
     as $$select value::name from pgtide.settings where name = 'publication'$$;
 comment on function pgtide.publication() is 'pgtide: the publication that enable_realtime() maintains';
+
+create or replace function pgtide.policy_publication() returns name
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$select value::name from pgtide.settings where name = 'policy_publication'$$;
+comment on function pgtide.policy_publication() is
+    'pgtide: the publication of the tables that policies read; pgtide.sync_policies() maintains it';

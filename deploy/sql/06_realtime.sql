@@ -112,6 +112,8 @@ begin
     elsif changed = 0 then
         raise notice 'table % is enabled already', target::regclass;
     end if;
+    -- The event trigger does it too, where there is one.
+    perform pgtide.sync_policies();
     if not exists (select from pg_index where indrelid = target and indisprimary) then
         raise notice 'table % has no primary key', target::regclass
             using detail = 'Its changes are sent; clients have no key by which to tell its rows apart.',
@@ -141,6 +143,7 @@ begin
     execute format('alter table only %s replica identity default', target::regclass);
     perform pgtide.set_published(target, false);
     perform pgtide.set_identity(target, false);
+    perform pgtide.sync_policies();
 end
 $$;
 

@@ -2,8 +2,9 @@
 -- message with prefix pgtide.ddl and the body {"tag": …, "objects": [{"type": …, "identity": …}, …]}.
 --
 -- A message is sent only for what can change who may see what of an enabled table: the table
--- itself, the publication, grants, policies, schemas, types and functions. New partitions of an enabled table get
--- REPLICA IDENTITY FULL here. Whatever goes wrong in here is a warning: nobody's DDL fails because of pgtide.
+-- itself, the tables that policies read, the publications, grants, policies, schemas, types and functions. New partitions of
+-- an enabled table get REPLICA IDENTITY FULL here, and the publication of the tables that policies read follows the
+-- policies. Whatever goes wrong in here is a warning: nobody's DDL fails because of pgtide.
 
 create or replace function pgtide.announce(tag text, objects jsonb, total bigint) returns void
     language sql set search_path = pg_catalog, pg_temp
@@ -12,6 +13,18 @@ create or replace function pgtide.announce(tag text, objects jsonb, total bigint
             (jsonb_build_object('tag', tag, 'objects', coalesce(objects, '[]'))
              || case when total > 50 then jsonb_build_object('more', total - 50) else '{}' end)::text);
     $$;
+
+-- A table that others are writing to is waited for, but not for long: the command that fired the trigger holds locks.
+create or replace function pgtide.sync_policies_soon() returns void
+    language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '3s'
+    as $$
+begin
+    perform pgtide.apply_policies(false);
+exception when others then
+    raise warning 'pgtide does not follow every table that policies read: %', sqlerrm
+        using hint = 'Run: SELECT pgtide.sync_policies();  Until then these policies are slower, not wrong.';
+end
+$$;
 
 create or replace function pgtide.on_ddl() returns event_trigger
     language plpgsql set search_path = pg_catalog, pg_temp
@@ -26,10 +39,13 @@ begin
         cross join lateral pgtide.members(d.objid) m join pg_class c on c.oid = m
         where d.classid = 'pg_class'::regclass and d.object_type = 'table' and d.command_tag in ('CREATE TABLE', 'ALTER TABLE')
             and c.relkind in ('r', 'p') and c.relispartition and c.relreplident <> 'f'
-            and pgtide.published_parent(c.oid) is not null
+            and (pgtide.published_parent(c.oid) is not null or pgtide.is_followed(c.oid))
     loop
         execute format('alter table only %s replica identity full', partition::regclass);
     end loop;
+    if tg_tag in ('CREATE POLICY', 'ALTER POLICY', 'CREATE PUBLICATION', 'ALTER PUBLICATION') then
+        perform pgtide.sync_policies_soon();
+    end if;
 
     with relevant as (
         select d.object_type as kind, d.object_identity as name
@@ -37,10 +53,12 @@ begin
         where d.schema_name is distinct from 'pg_temp' and d.schema_name is distinct from 'pgtide'
             and case
                 when d.classid = 'pg_class'::regclass then
-                    d.command_tag <> 'CREATE TABLE' and (pgtide.is_published(d.objid) or pgtide.published_parent(d.objid) is not null)
+                    d.command_tag <> 'CREATE TABLE' and (pgtide.is_published(d.objid) or pgtide.published_parent(d.objid) is not null
+                                                             or pgtide.is_followed(d.objid))
                 when d.classid = 'pg_policy'::regclass then
                     exists (select from pg_policy p where p.oid = d.objid
-                            and (pgtide.is_published(p.polrelid) or pgtide.published_parent(p.polrelid) is not null))
+                            and (pgtide.is_published(p.polrelid) or pgtide.published_parent(p.polrelid) is not null
+                                 or pgtide.is_followed(p.polrelid)))
                 when d.classid is null then -- GRANT and REVOKE name a kind only
                     upper(d.object_type) in ('TABLE', 'COLUMN', 'SCHEMA', 'FUNCTION', 'PROCEDURE', 'ROUTINE', 'TYPE')
                 else true end
@@ -74,6 +92,10 @@ begin
     select jsonb_agg(jsonb_build_object('type', r.kind, 'identity', r.name)) filter (where r.at <= 50), count(*)
         into objects, total
         from (select relevant.*, row_number() over () as at from relevant) r;
+    if exists (select from pg_event_trigger_dropped_objects() d
+               where d.object_type in ('policy', 'publication relation', 'publication namespace')) then
+        perform pgtide.sync_policies_soon();
+    end if;
     if total > 0 then
         perform pgtide.announce(tg_tag, objects, total);
     end if;

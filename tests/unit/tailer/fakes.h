@@ -18,9 +18,10 @@
 /* --- the catalog --------------------------------------------------------------------------------- */
 
 struct fake_catalog {
-    const char *primary;   /* letters: columns of every table's primary key */
-    const char *generated; /* and generated columns */
-    uint32_t invisible;    /* this transaction is not visible yet */
+    const char *primary;       /* letters: columns of every table's primary key */
+    const char *generated;     /* and generated columns */
+    uint32_t invisible;        /* this transaction is not visible yet */
+    uint32_t read_by_policies; /* this table */
     bool down;
     int questions;
     const struct facts_type *types; /* by oid - 20000 */
@@ -52,10 +53,10 @@ static inline enum facts_result fake_table(void *ctx, uint32_t oid, struct facts
 {
     struct fake_catalog *fake = ctx;
 
-    (void)oid;
     if (fake->down) {
         return FACTS_DOWN;
     }
+    out->read_by_policies = oid == fake->read_by_policies;
     out->columns = rt_alloc(64 * sizeof(*out->columns));
     fake_add_columns(out, fake->primary, true);
     fake_add_columns(out, fake->generated, false);

@@ -33,6 +33,7 @@ static inline int publish_setup(void **state)
     memset(f->big, 'x', BIG);
     for (uint32_t i = 0; i < SHARDS; i++) {
         f->relations[i] = (struct relation){ .rel = i + 1, .shard = i, .column_count = 1 };
+        f->relations[i].announced = rt_alloc(SHARDS * sizeof(uint64_t));
         wire_encode_relation(&f->relations[i].record,
                              &(struct wire_relation){ .rel = i + 1,
                                                       .schema = { "s", 1 },
@@ -52,6 +53,7 @@ static inline int publish_teardown(void **state)
     publish_free(f->publish);
     for (uint32_t i = 0; i < SHARDS; i++) {
         wire_writer_fini(&f->relations[i].record);
+        free(f->relations[i].announced);
     }
     fake_sink_fini(&f->sink);
     free(f->big);

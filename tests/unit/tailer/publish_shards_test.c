@@ -40,7 +40,7 @@ static uint64_t confirmable(struct fixture *f)
 static void again(struct fixture *f, uint64_t lsn, uint32_t shard)
 {
     begin(f, lsn);
-    if (publish_wants(f->publish, shard, 0)) {
+    if (publish_wants(f->publish, &f->relations[shard], 0)) {
         change(f, shard, 0, "x");
     }
     end(f, lsn, 1);
@@ -129,7 +129,7 @@ static void test_one_that_is_left_inside_a_transaction_gets_it_whole(void **stat
     change(f, 0, 0, "x");
     change(f, 1, 1, "y");
     leave(f, 0);
-    assert_false(publish_wants(f->publish, 0, 2));
+    assert_false(publish_wants(f->publish, &f->relations[0], 2));
     publish_break(f->publish, 2);
     assert_string_equal(sent(f, 1), "[ B100 R2:t:A0 I2.1(->y) ]");
 
@@ -137,8 +137,8 @@ static void test_one_that_is_left_inside_a_transaction_gets_it_whole(void **stat
     begin(f, 50);
     end(f, 50, 0);
     begin(f, 100);
-    assert_true(publish_wants(f->publish, 0, 0));
-    assert_false(publish_wants(f->publish, 1, 1));
+    assert_true(publish_wants(f->publish, &f->relations[0], 0));
+    assert_false(publish_wants(f->publish, &f->relations[1], 1));
     change(f, 0, 0, "x");
     change(f, 1, 2, "z");
     end(f, 100, 3);
@@ -223,6 +223,49 @@ static void test_a_new_history_takes_everybody_along(void **state)
     assert_string_equal(sent(f, 0), "[ B20 I1.0(->x) E1 ]");
 }
 
+static void test_a_table_that_policies_read_goes_to_every_shard(void **state)
+{
+    struct fixture *f = *state;
+
+    f->relations[0].everywhere = true;
+    begin(f, 100);
+    change(f, 0, 0, "x");
+    change(f, 1, 1, "y");
+    end(f, 100, 2);
+    begin(f, 200);
+    publish_truncate(f->publish, &(struct relation *){ &f->relations[0] }, 1, 0, 0);
+    end(f, 200, 1);
+    publish_turn_end(f->publish, f->now);
+
+    assert_string_equal(sent(f, 0), "[ B100 R1:t:A0 I1.0(->x) E2 B200 T.0,1 E1 ]");
+    assert_string_equal(sent(f, 1),
+                        "[ B100 R1:t:A0 I1.0(->x) R2:t:A0 I2.1(->y) E2 B200 T.0,1 E1 ]");
+}
+
+static void test_a_shard_that_had_a_change_of_such_a_table_is_not_given_it_again(void **state)
+{
+    struct fixture *f = *state;
+
+    f->relations[0].everywhere = true;
+    leave(f, 1);
+    transaction(f, 100, 0);
+    publish_turn_end(f->publish, f->now);
+    assert_string_equal(sent(f, 0), "[ B100 R1:t:A0 I1.0(->x) E1 ]");
+    assert_string_equal(sent(f, 1), "");
+
+    come_back(f, 1);
+    begin(f, 100);
+    assert_true(publish_wants(f->publish, &f->relations[0], 0));
+    change(f, 0, 0, "x");
+    end(f, 100, 1);
+    publish_turn_end(f->publish, f->now);
+    assert_string_equal(sent(f, 0), "");
+    assert_string_equal(sent(f, 1), "[ B100 R1:t:A0 I1.0(->x) E1 ]");
+    begin(f, 100);
+    assert_false(publish_wants(f->publish, &f->relations[0], 0));
+    end(f, 100, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +278,8 @@ int main(void)
         TEST(test_one_that_is_given_up_does_not_hold_back_the_slot),
         TEST(test_a_window_makes_its_gap_smaller),
         TEST(test_a_new_history_takes_everybody_along),
+        TEST(test_a_table_that_policies_read_goes_to_every_shard),
+        TEST(test_a_shard_that_had_a_change_of_such_a_table_is_not_given_it_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

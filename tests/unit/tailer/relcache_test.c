@@ -128,11 +128,11 @@ static void test_the_same_description_in_the_same_transaction_is_not_told_again(
     struct fixture *f = *state;
 
     describe(f, 1, "users", 'd', "Ab");
-    use(f, 1)->announced = 77;
+    use(f, 1)->announced[0] = 77;
     describe(f, 1, "users", 'd', "Ab");
-    assert_int_equal(use(f, 1)->announced, 77);
+    assert_int_equal(use(f, 1)->announced[0], 77);
     describe(f, 2, "users", 'd', "Ab");
-    assert_int_equal(use(f, 2)->announced, 0);
+    assert_int_equal(use(f, 2)->announced[0], 0);
     assert_int_equal(use(f, 2)->rel, 1);
 }
 
@@ -186,12 +186,28 @@ static void test_a_doubted_table_is_looked_up_again(void **state)
     struct fixture *f = *state;
 
     describe(f, 1, "users", 'd', "Ab");
-    use(f, 1)->announced = 77;
+    use(f, 1)->announced[0] = 77;
     int before = f->catalog.questions;
     relcache_doubt(f->cache);
 
-    assert_int_equal(use(f, 1)->announced, 0);
+    assert_int_equal(use(f, 1)->announced[0], 0);
     assert_true(f->catalog.questions > before);
+}
+
+static void test_a_table_that_joins_or_leaves_the_policies_is_another_generation(void **state)
+{
+    struct fixture *f = *state;
+
+    describe(f, 1, "users", 'd', "Ab");
+    assert_false(use(f, 1)->everywhere);
+    f->catalog.read_by_policies = USERS;
+    relcache_doubt(f->cache);
+    assert_int_equal(use(f, 1)->rel, 2);
+    assert_true(use(f, 1)->everywhere);
+    f->catalog.read_by_policies = 0;
+    describe(f, 2, "users", 'd', "Ab");
+    assert_int_equal(use(f, 2)->rel, 3);
+    assert_false(use(f, 2)->everywhere);
 }
 
 int main(void)
@@ -208,6 +224,7 @@ int main(void)
         TEST(test_after_a_restart_tables_must_be_described_again),
         TEST(test_names_longer_than_postgresql_allows_are_refused),
         TEST(test_a_doubted_table_is_looked_up_again),
+        TEST(test_a_table_that_joins_or_leaves_the_policies_is_another_generation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 static struct slot_error of(const char *sqlstate, const char *message)
 {
-    return slot_error_classify(sqlstate, message, "pgtide");
+    return slot_error_classify(sqlstate, message, "pgtide", "pgtide_policies");
 }
 
 static void assert_advice(const char *sqlstate, const char *message, const char *word)
@@ -48,6 +48,19 @@ static void test_a_slot_that_does_not_know_its_publication_is_spoilt(void **stat
                      SLOT_ERROR_OTHER);
 }
 
+static void test_a_slot_older_than_the_policies_publication_goes_on_without(void **state)
+{
+    static const char message[] = "publication \"rows_too\" does not exist";
+
+    (void)state;
+    assert_int_equal(of("42704", "publication \"pgtide_policies\" does not exist").kind,
+                     SLOT_ERROR_POLICIES);
+    assert_int_equal(slot_error_classify("42704", message, "rows_too", "rows").kind,
+                     SLOT_ERROR_SPOILT);
+    assert_int_equal(slot_error_classify("42704", message, "rows", "rows_too").kind,
+                     SLOT_ERROR_POLICIES);
+}
+
 static void test_what_an_operator_can_mend_comes_with_advice(void **state)
 {
     (void)state;
@@ -76,6 +89,7 @@ int main(void)
         cmocka_unit_test(test_a_slot_in_use_means_standby),
         cmocka_unit_test(test_an_invalidated_slot_is_spoilt),
         cmocka_unit_test(test_a_slot_that_does_not_know_its_publication_is_spoilt),
+        cmocka_unit_test(test_a_slot_older_than_the_policies_publication_goes_on_without),
         cmocka_unit_test(test_what_an_operator_can_mend_comes_with_advice),
         cmocka_unit_test(test_anything_else_is_tried_again_without_advice),
     };
