@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/rules.h"
 #include "runtime/buf.h"
 
 static int compare_names(const void *a, const void *b)
@@ -68,6 +69,11 @@ void access_unref(struct access *access)
     }
     free_names(access->columns, access->column_count);
     free_names(access->generated, access->generated_count);
+    for (uint32_t i = 0; i < access->attribute_count; i++) {
+        free(access->attributes[i].name);
+    }
+    free(access->attributes);
+    policy_rules_unref(access->rules);
     free(access->message);
     free(access);
 }
@@ -78,6 +84,18 @@ void access_add_column(struct access *access, const char *name, bool generated)
     if (generated) {
         add_name(&access->generated, &access->generated_count, name);
     }
+}
+
+void access_add_attribute(struct access *access, const char *name, uint32_t number, uint32_t type)
+{
+    uint32_t count = access->attribute_count;
+
+    if ((count & (count - 1)) == 0) {
+        access->attributes = rt_realloc(access->attributes, count == 0 ? 1 : (size_t)count * 2,
+                                        sizeof(*access->attributes));
+    }
+    access->attributes[access->attribute_count++] =
+        (struct access_attribute){ rt_strdup(name), number, type };
 }
 
 void access_seal(struct access *access)
@@ -106,7 +124,7 @@ bool access_reads(const struct access *access, struct wire_span column)
 
 bool access_same_view(const struct access *a, const struct access *b)
 {
-    if (a->oid != b->oid || a->all != b->all) {
+    if (a->oid != b->oid || a->all != b->all || a->rules != b->rules) {
         return false;
     }
     if (a->all) {
@@ -117,6 +135,22 @@ bool access_same_view(const struct access *a, const struct access *b)
     }
     for (uint32_t i = 0; i < a->column_count; i++) {
         if (strcmp(a->columns[i], b->columns[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool access_same_attributes(const struct access *a, const struct access *b)
+{
+    if (a->attribute_count != b->attribute_count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->attribute_count; i++) {
+        const struct access_attribute *left = &a->attributes[i];
+        const struct access_attribute *right = &b->attributes[i];
+        if (left->number != right->number || left->type != right->type ||
+            strcmp(left->name, right->name) != 0) {
             return false;
         }
     }

@@ -31,7 +31,7 @@ struct access {
     uint32_t column_count;
     char **generated; /* readable generated columns (never in the stream), in table order */
     uint32_t generated_count;
-    struct access_attribute *attributes; /* all of the table, by number */
+    struct access_attribute *attributes; /* all of the table, by ascending number */
     uint32_t attribute_count;
     /* The row-level security that applies to the role; NULL: none. Referenced. */
     struct policy_rules *rules;
@@ -46,9 +46,13 @@ struct access *access_ref(struct access *access);
 void access_unref(struct access *access); /* NULL is fine */
 /* While building: the name is copied. access_seal sorts, once, at the end. */
 void access_add_column(struct access *access, const char *name, bool generated);
+/* In ascending order of their numbers. */
+void access_add_attribute(struct access *access, const char *name, uint32_t number, uint32_t type);
 void access_seal(struct access *access);
 bool access_reads(const struct access *access, struct wire_span column);
-/* Whether both show the same columns of the same table: their subscriptions share a group. */
+/* Whether both show the same columns of the same table, by the same policies. */
 bool access_same_view(const struct access *a, const struct access *b);
+/* Whether the table has the same columns in both, readable or not: what was looked up by number still holds. */
+bool access_same_attributes(const struct access *a, const struct access *b);
 
 #endif

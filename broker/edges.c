@@ -128,7 +128,7 @@ static struct rt_stream *on_hello(void *ctx, const char *name, uint64_t peer_id,
         rt_log_info(edges->config.log, "edge.joined", RT_S("edge", edge->name));
     } else if (fresh) {
         /* It starts over: neither what it announced before counts, nor what was sent for that. */
-        route_edge_free(edge->route);
+        route_edge_free_lingering(edge->route);
         rt_stream_free(edge->stream);
         edge->stream = rt_pub_stream_new(edges->pub, name, edge);
         edge->route = route_edge_new(edges->config.route, edge);

@@ -19,7 +19,8 @@
 
 struct relation {
     uint64_t refs;
-    bool doubtful; /* its table may have been altered since */
+    bool doubtful;  /* its table may have been altered since */
+    bool elsewhere; /* upstream's: of another shard, here only because policies read it */
     uint32_t rel;
     uint32_t oid;
     uint64_t serial; /* unique for the life of this process, never 0 */

@@ -137,6 +137,9 @@ static bool start(struct shard *shard)
     shard->tell = rt_timer_new(shard->process->loop, on_tell, shard);
     shard->relations = relations_new();
     shard->window = window_new((size_t)config->window_bytes, config->window_time);
+    if (!shard_make_views(shard) || !shard_make_channels(shard)) {
+        return false;
+    }
     shard_make_route(shard);
     shard_make_snapshots(shard);
     shard_make_upstream(shard);
@@ -189,7 +192,12 @@ void shard_free(struct shard *shard)
     }
     edges_free(shard->edges);
     route_free(shard->route); /* gives its watches and snapshots back */
+    if (shard->channels_tick != NULL) {
+        rt_timer_free(shard->channels_tick);
+    }
+    channels_free(shard->channels);
     shard_snapshots_free(shard->snapshots);
+    shard_views_free(shard->views);
     authority_free(shard->authority);
     upstream_free(shard->upstream);
     window_free(shard->window);

@@ -4,10 +4,12 @@
  *   shard_tailer.c  the tailer's link, upstream, and what they wait for
  *   shard_route.c   what the route asks for, and what it sends
  *   shard_snapshot  the rows of tables, for the route
+ *   shard_channels.c  broadcast and presence channels, as guests of the route
  */
 #ifndef PGTIDE_BROKER_SHARD_IMPL_H
 #define PGTIDE_BROKER_SHARD_IMPL_H
 
+#include "broker/channels/channels.h"
 #include "broker/edges.h"
 #include "broker/pause.h"
 #include "broker/perms/authority.h"
@@ -15,6 +17,7 @@
 #include "broker/route/route.h"
 #include "broker/shard.h"
 #include "broker/shard_snapshot.h"
+#include "broker/shard_views.h"
 #include "broker/stats.h"
 #include "broker/upstream.h"
 #include "broker/window.h"
@@ -34,7 +37,10 @@ struct shard {
     struct window *window;
     struct authority *authority;
     struct route *route;
+    struct channels *channels;
+    struct rt_timer *channels_tick;
     struct shard_snapshots *snapshots;
+    struct shard_views *views;
     struct upstream *upstream;
     struct edges *edges;
     struct rt_sub *sub;
@@ -60,10 +66,16 @@ void shard_describe(struct shard *shard, uint32_t oid);
 /* Goes on where upstream stopped, if it can. */
 void shard_go_on(struct shard *shard);
 
+/* shard_channels.c */
+bool shard_make_channels(struct shard *shard); /* false after logging */
+extern const struct route_guests shard_guests;
+void shard_broadcast(void *ctx, const struct wire_position *at, struct wire_span content);
+
 /* shard_route.c */
 void shard_make_route(struct shard *shard);
 void shard_make_authority(struct shard *shard);
 void shard_make_snapshots(struct shard *shard);
+bool shard_make_views(struct shard *shard); /* false: the log says why */
 /* Lets the route work and sends what it has. */
 void shard_flush(struct shard *shard);
 void shard_set_window_metrics(struct shard *shard, rt_usec now);

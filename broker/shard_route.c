@@ -70,6 +70,53 @@ static void on_snapshot_over(void *ctx, void *job)
     shard_snapshots_drop(job);
 }
 
+static void *on_view_watch(void *ctx, struct viewer *viewer, const struct view_want *want)
+{
+    struct shard *shard = ctx;
+
+    return shard_views_watch(shard->views, viewer, want);
+}
+
+static void on_view_unwatch(void *ctx, void *watch)
+{
+    (void)ctx;
+    views_unwatch(watch);
+}
+
+static void on_view_access(void *ctx, void *watch, struct access *access)
+{
+    (void)ctx;
+    views_access(watch, access);
+}
+
+static void on_view_refresh(void *ctx, void *watch, uint32_t xid)
+{
+    (void)ctx;
+    views_refresh(watch, xid);
+}
+
+static void on_interest(void *ctx, uint32_t oid, int by)
+{
+    struct shard *shard = ctx;
+
+    upstream_interest(shard->upstream, oid, by);
+}
+
+static enum ask_state on_ask(void *ctx, struct view *view, const struct ask_change *change,
+                             struct view_verdict *verdict)
+{
+    struct shard *shard = ctx;
+
+    return shard_views_ask(shard->views, view, change, verdict);
+}
+
+static void on_ask_forget(void *ctx, const struct view *view, uint64_t lsn, uint32_t index)
+{
+    struct shard *shard = ctx;
+
+    shard_views_forget(shard->views, view, lsn, index);
+}
+
 static void on_access(void *ctx, void *user, struct access *access)
 {
     struct shard *shard = ctx;
@@ -142,7 +189,14 @@ void shard_make_route(struct shard *shard)
                                                 .snapshot_more = on_snapshot_more,
                                                 .snapshot_caught_up = on_snapshot_caught_up,
                                                 .snapshot_live = on_snapshot_over,
-                                                .snapshot_cancel = on_snapshot_over };
+                                                .snapshot_cancel = on_snapshot_over,
+                                                .view_watch = on_view_watch,
+                                                .view_unwatch = on_view_unwatch,
+                                                .view_access = on_view_access,
+                                                .view_refresh = on_view_refresh,
+                                                .interest = on_interest,
+                                                .ask = on_ask,
+                                                .ask_forget = on_ask_forget };
     const struct rt_config *config = shard->process->config;
     struct route_config route = {
         .shard = (uint32_t)config->broker_shard,
@@ -150,8 +204,11 @@ void shard_make_route(struct shard *shard)
         .relations = shard->relations,
         .window = shard->window,
         .stats = &shard->stats,
+        .limits = { .scanned = (uint32_t)config->policies_scanned_views,
+                    .ordered = (uint32_t)config->policies_ordered_views },
         .events = &events,
         .ctx = shard,
+        .guests = &shard_guests,
     };
 
     shard->route = route_new(&route);
@@ -171,6 +228,8 @@ void shard_make_authority(struct shard *shard)
         .conninfo = config->database_url,
         .application_name = name,
         .publication = config->database_publication,
+        .policy_publication = config->database_policy_publication,
+        .slot = config->database_slot,
         .timeout = config->database_connect_timeout,
         .retry_max = config->database_retry_max,
         .events = &events,
@@ -196,4 +255,20 @@ void shard_make_snapshots(struct shard *shard)
     };
 
     shard->snapshots = shard_snapshots_new(&snapshots);
+}
+
+bool shard_make_views(struct shard *shard)
+{
+    struct shard_views_config views = {
+        .loop = shard->process->loop,
+        .log = shard->process->log,
+        .metrics = shard->process->metrics,
+        .config = shard->process->config,
+        .route = &shard->route,
+        .on_work = on_wake,
+        .ctx = shard,
+    };
+
+    shard->views = shard_views_new(&views);
+    return shard->views != NULL;
 }

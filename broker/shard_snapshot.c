@@ -153,6 +153,7 @@ void *shard_snapshots_start(struct shard_snapshots *snapshots, struct route_snap
                                               .evicted_unseen = on_evicted_unseen,
                                               .over = on_over };
     const struct rt_config *options = snapshots->config.config;
+    const struct policy_identity nobody = { .role = want->role }; /* no policy reads its claims */
     struct wire_position floor;
 
     if (want->relation == NULL || snapshots->count == SHARD_SNAPSHOTS_MAX ||
@@ -176,8 +177,8 @@ void *shard_snapshots_start(struct shard_snapshots *snapshots, struct route_snap
         .ctx = snapshot,
         .relation = want->relation,
         .access = want->access,
-        .role = want->role,
-        .claims = want->claims,
+        .identity = want->identity != NULL ? want->identity : &nobody,
+        .condition = want->condition,
         .token = want->token,
         .publication = options->database_publication,
         .epoch = floor.epoch,

@@ -150,6 +150,15 @@ static void on_new_epoch(void *ctx, uint64_t epoch)
 
     rt_log_info(shard->process->log, "stream.epoch", RT_U("epoch", epoch));
     authority_new_epoch(shard->authority);
+    shard_views_new_epoch(shard->views);
+}
+
+static void on_touches(void *ctx, const uint32_t *oids, uint32_t count, bool whole, uint32_t xid,
+                       uint64_t lsn)
+{
+    struct shard *shard = ctx;
+
+    route_touched(shard->route, oids, count, whole, xid, lsn);
 }
 
 static void on_malformed(void *ctx, const char *why)
@@ -161,14 +170,19 @@ static void on_malformed(void *ctx, const char *why)
 
 void shard_make_upstream(struct shard *shard)
 {
-    static const struct upstream_events events = {
-        .need = on_need, .fence = on_fence, .new_epoch = on_new_epoch, .malformed = on_malformed
-    };
+    static const struct upstream_events events = { .need = on_need,
+                                                   .fence = on_fence,
+                                                   .new_epoch = on_new_epoch,
+                                                   .touches = on_touches,
+                                                   .broadcast = shard_broadcast,
+                                                   .malformed = on_malformed };
     struct upstream_config config = {
         .route = shard->route,
         .window = shard->window,
         .relations = shard->relations,
         .stats = &shard->stats,
+        .shard = shard->process->config->broker_shard,
+        .shards = shard->process->config->shards,
         .events = &events,
         .ctx = shard,
     };

@@ -29,6 +29,16 @@ static const struct counter_row counters[] = {
     { offsetof(struct stats, withheld), "pgtide_broker_withheld_total", NULL,
       "Changes of a watched table that were not delivered because they did not fit what is known "
       "of it." },
+    { offsetof(struct stats, judged), "pgtide_broker_judged_total", NULL,
+      "Rows judged by policies or filters, counted once for each view that might show them." },
+    { offsetof(struct stats, blind), "pgtide_broker_blind_total", NULL,
+      "Columns that a policy or filter is looked up by, and that an old row in the WAL did not "
+      "carry: such rows are not shown (REPLICA IDENTITY FULL mends that)." },
+    { offsetof(struct stats, missing), "pgtide_broker_missing_total", NULL,
+      "Row versions that a view did not show because a column that its policies or its filter need "
+      "was not in the WAL record, counted once for each view (REPLICA IDENTITY FULL mends that)." },
+    { offsetof(struct stats, unjudged), "pgtide_broker_unjudged_total", NULL,
+      "Times a view was told of a gap because the database did not judge a change in time." },
     { offsetof(struct stats, duplicates), "pgtide_broker_duplicates_total", NULL,
       "Changes that the tailer sent again and that were dropped by position." },
     { offsetof(struct stats, unknown_relations), "pgtide_broker_unknown_relations_total", NULL,

@@ -13,6 +13,10 @@ struct stats {
     struct rt_counter *matched;
     struct rt_counter *deliveries;
     struct rt_counter *withheld;
+    struct rt_counter *judged;
+    struct rt_counter *blind;
+    struct rt_counter *missing;
+    struct rt_counter *unjudged;
     struct rt_counter *duplicates;
     struct rt_counter *unknown_relations;
     struct rt_counter *gaps;

@@ -16,8 +16,7 @@ static void bad_frame(struct upstream *up, enum wire_err err)
     up->config.events->malformed(up->config.ctx, why);
 }
 
-/* Returns where processing stopped, or NULL when all is done. */
-static const uint8_t *run(struct upstream *up, const void *data, size_t len)
+static const uint8_t *run_records(struct upstream *up, const void *data, size_t len)
 {
     struct wire_reader in;
     enum wire_type type = WIRE_PROGRESS;
@@ -43,11 +42,25 @@ static const uint8_t *run(struct upstream *up, const void *data, size_t len)
     }
 }
 
+/* Returns where processing stopped, or NULL when all is done. */
+static const uint8_t *run(struct upstream *up, const void *data, size_t len)
+{
+    const uint8_t *rest = run_records(up, data, len);
+
+    if (up->coming_count > 0) {
+        up->coming_count = 0;
+        up->coming_at = 0;
+        route_ahead(up->config.route, NULL, 0);
+    }
+    return rest;
+}
+
 struct upstream *upstream_new(const struct upstream_config *config)
 {
     struct upstream *up = rt_alloc(sizeof(*up));
 
     up->config = *config;
+    touch_init(&up->touch);
     return up;
 }
 
@@ -57,6 +70,7 @@ void upstream_free(struct upstream *up)
         return;
     }
     rt_buf_fini(&up->rest);
+    touch_fini(&up->touch);
     free(up->truncated);
     free(up);
 }

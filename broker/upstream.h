@@ -1,7 +1,8 @@
 /* broker/upstream.h - the tailer's stream, as records: order, duplicates, holes, relation numbers. No I/O.
  *
  * Frames of the link go in, whole and in order; what is new in them goes to the window, whether somebody watches it or
- * not, and to the route. A record at or before the last one of the same epoch is dropped: a tailer that restarts sends
+ * not, and to the route. Tables of other shards that policies read come too: nobody here can subscribe to them, so the window
+ * does without. A record at or before the last one of the same epoch is dropped: a tailer that restarts sends
  * a part again.
  *
  * Processing stops inside a frame when something must be known first; the rest of the frame is kept here, and the owner gives
@@ -11,10 +12,15 @@
  *   authority  a RELATION or a "pgtide.ddl" message says that rights may have changed: `fence` reads them again and
  *              says whether to wait; upstream_settled() goes on.
  *
+ * Tables can be of interest (upstream_interest): those whose rows decide what policies show. `touches` tells of a transaction that
+ * changes one, before the first of its changes is routed; of one that is not whole in its frame that it may, and at its end
+ * what it did.
+ *
  * A record that cannot be read ends its frame. Edges are told of a gap, all rights are read again, and the stream goes on with the
  * next BEGIN: known to be incomplete, never silently wrong.
  *
- * Cost: linear in the bytes of a frame; a copy of the rest of it when processing stops. One thread.
+ * Cost: linear in the bytes of a frame; a copy of the rest of it when processing stops. While a table is of interest, one more
+ * pass over the frame's values, and a look-up for each change. One thread.
  */
 #ifndef PGTIDE_BROKER_UPSTREAM_H
 #define PGTIDE_BROKER_UPSTREAM_H
@@ -28,10 +34,11 @@
 #include "broker/window.h"
 #include "runtime/clock.h"
 
-#define UPSTREAM_DDL_PREFIX   "pgtide.ddl"
-#define UPSTREAM_FRESH_PREFIX "pgtide.fresh"
-#define UPSTREAM_NEED_REPEAT  (1 * RT_SEC)
-#define UPSTREAM_NEED_TIMEOUT (10 * RT_SEC)
+#define UPSTREAM_DDL_PREFIX       "pgtide.ddl"
+#define UPSTREAM_FRESH_PREFIX     "pgtide.fresh"
+#define UPSTREAM_BROADCAST_PREFIX "pgtide.broadcast"
+#define UPSTREAM_NEED_REPEAT      (1 * RT_SEC)
+#define UPSTREAM_NEED_TIMEOUT     (10 * RT_SEC)
 
 /* Bits; none: running. */
 enum { UPSTREAM_WAIT_RELATION = 1, UPSTREAM_WAIT_AUTHORITY = 2 };
@@ -43,6 +50,14 @@ struct upstream_events {
     bool (*fence)(void *ctx, const struct relation *relation, uint32_t xid, uint64_t lsn);
     /* Other history from here on: what is known of transactions does not hold. Comes before its fence. */
     void (*new_epoch)(void *ctx, uint64_t epoch);
+    /* A transaction touches these tables of interest: all of them if `whole`. Comes before its BEGIN is routed, when
+     * it touches one or is not known as a whole; then again, whole (with none, perhaps), when its END has been routed. May
+     * begin again for the same transaction when that comes again. xid 0: history up to `lsn` was lost, and with it
+     * any number of transactions. NULL while nothing is of interest. */
+    void (*touches)(void *ctx, const uint32_t *oids, uint32_t count, bool whole, uint32_t xid,
+                    uint64_t lsn);
+    /* A transaction wrote a "pgtide.broadcast" message, at this place in it. NULL: nobody cares. */
+    void (*broadcast)(void *ctx, const struct wire_position *at, struct wire_span content);
     /* What came could not be read. */
     void (*malformed)(void *ctx, const char *why);
 };
@@ -52,6 +67,8 @@ struct upstream_config {
     struct window *window; /* of the same route */
     struct relations *relations;
     struct stats *stats;
+    int64_t shard; /* of `shards`; 0 of them: every table is ours */
+    int64_t shards;
     const struct upstream_events *events;
     void *ctx;
 };
@@ -60,6 +77,9 @@ struct upstream;
 
 struct upstream *upstream_new(const struct upstream_config *config);
 void upstream_free(struct upstream *up);
+
+/* A table becomes of interest (+1), or does no longer (-1); counted. Inside a transaction, for what comes after it. */
+void upstream_interest(struct upstream *up, uint32_t oid, int change);
 
 /* The link is another one: relation numbers start anew, and what was not acknowledged comes again. */
 void upstream_restart(struct upstream *up);

@@ -1,4 +1,5 @@
-/* broker/upstream_impl.h - what upstream.c (frames, waiting) and upstream_records.c (one record after the other) share. */
+/* broker/upstream_impl.h - what upstream.c (frames, waiting), upstream_records.c (one record after the other) and
+ * upstream_touch.c (which tables a transaction touches) share. */
 #ifndef PGTIDE_BROKER_UPSTREAM_IMPL_H
 #define PGTIDE_BROKER_UPSTREAM_IMPL_H
 
@@ -7,6 +8,29 @@
 
 /* AGAIN: not done, the same record is tried again after the wait. */
 enum step { STEP_NEXT, STEP_AGAIN, STEP_BAD };
+
+struct rt_map;
+
+/* upstream_touch.c's. */
+struct touch {
+    struct rt_map *interests; /* by OID */
+    struct rt_map *described; /* while looking ahead: OIDs by relation number */
+    uint32_t *oids;           /* touched, each once */
+    uint32_t count;
+    uint32_t cap;
+    uint64_t number; /* of the collection in `oids` */
+    bool everything; /* something touched is not known: all that is of interest */
+    bool open;       /* the transaction at hand is being collected */
+    uint64_t epoch;  /* of that */
+    uint64_t lsn;
+};
+
+/* A change that was decoded ahead. */
+struct coming {
+    const uint8_t *start;
+    const uint8_t *end;
+    struct wire_change change;
+};
 
 struct upstream {
     struct upstream_config config;
@@ -27,6 +51,10 @@ struct upstream {
     bool give_up; /* on `needed` */
     struct relation **truncated;
     uint32_t truncated_cap;
+    struct touch touch;
+    struct coming coming[ROUTE_AHEAD_MAX]; /* of the frame at hand, while it is being run */
+    uint32_t coming_count;
+    uint32_t coming_at;
 };
 
 /* One record, which begins at `start`; `in` stands behind its number. */
@@ -35,5 +63,17 @@ enum step upstream_record(struct upstream *up, enum wire_type type, const uint8_
 /* A RELATION; `fences`: rights to the table may have changed with it. */
 enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in,
                             bool fences);
+
+void touch_init(struct touch *touch);
+void touch_fini(struct touch *touch);
+/* A transaction that was not processed before begins, or goes on; `in` stands behind its BEGIN. */
+void touch_begin(struct upstream *up, const struct wire_begin *begin, const struct wire_reader *in);
+/* A change of it, or a truncate. */
+void touch_relation(struct upstream *up, const struct relation *relation);
+/* One of a table that cannot be known. */
+void touch_unknown(struct upstream *up);
+void touch_end(struct upstream *up);
+/* Anything may have happened up to `lsn`. */
+void touch_hole(struct upstream *up, uint64_t lsn);
 
 #endif

@@ -1,7 +1,9 @@
 /* broker/upstream_records.c - what each record of the tailer means, each once. */
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/upstream_impl.h"
+#include "runtime/shard.h"
 
 static void fence(struct upstream *up, const struct relation *relation)
 {
@@ -32,6 +34,7 @@ static void enter(struct upstream *up, const struct wire_position *complete)
         up->gap_reason = NULL;
         window_clear(up->config.window, complete);
         route_gap(up->config.route, &gap);
+        touch_hole(up, complete->lsn);
     }
     if (other || !up->epoch_known) {
         up->processed = false;
@@ -78,6 +81,7 @@ static enum step on_begin(struct upstream *up, struct wire_reader *in)
     up->in_transaction = true;
     up->repeated = up->processed && wire_position_cmp(&end, &up->last) <= 0;
     if (!up->repeated) {
+        touch_begin(up, &begin, in);
         window_begin(up->config.window, &begin);
         route_begin(up->config.route, &begin);
     }
@@ -118,6 +122,7 @@ static enum step give_up(struct upstream *up, uint32_t index)
     };
 
     up->give_up = false;
+    touch_unknown(up);
     window_spoil(up->config.window);
     route_gap(up->config.route, &gap);
     route_begin(up->config.route, &begin);
@@ -125,11 +130,82 @@ static enum step give_up(struct upstream *up, uint32_t index)
     return STEP_NEXT;
 }
 
+static void keep(struct upstream *up, struct relation *relation, enum window_kind kind,
+                 uint32_t index, struct wire_span record)
+{
+    if (!relation->elsewhere) {
+        window_add(up->config.window, relation, kind, index, record);
+    }
+}
+
+/* Changes behind the one at hand, over the ends of transactions: decoded once, here, and used when their turn comes. */
+static void decode_ahead(struct upstream *up, const struct wire_reader *in)
+{
+    struct wire_reader look = *in;
+    enum wire_type type = WIRE_PROGRESS;
+    struct wire_begin begin;
+    struct wire_end end;
+    enum wire_err err = WIRE_OK;
+
+    up->coming_count = 0;
+    up->coming_at = 0;
+    while (err == WIRE_OK && up->coming_count < ROUTE_AHEAD_MAX - 1) {
+        struct coming *coming = &up->coming[up->coming_count];
+        coming->start = look.at;
+        err = wire_next_record(&look, &type);
+        if (err != WIRE_OK || (type != WIRE_CHANGE && type != WIRE_BEGIN && type != WIRE_END)) {
+            return;
+        }
+        if (type == WIRE_CHANGE) {
+            err = wire_decode_change(&look, &coming->change);
+            coming->end = look.at;
+            up->coming_count += err == WIRE_OK;
+        } else {
+            err = type == WIRE_BEGIN ? wire_decode_begin(&look, &begin)
+                                     : wire_decode_end(&look, &end);
+        }
+    }
+}
+
+static void look_ahead(struct upstream *up, const struct wire_reader *in, struct relation *relation,
+                       const struct wire_change *change)
+{
+    struct route_coming list[ROUTE_AHEAD_MAX] = { { relation, change } };
+    uint32_t count = 1;
+
+    decode_ahead(up, in);
+    for (uint32_t i = 0; i < up->coming_count; i++) {
+        const struct wire_change *next = &up->coming[i].change;
+        struct relation *known = relations_find(up->config.relations, next->rel);
+        if (known != NULL) {
+            list[count++] = (struct route_coming){ known, next };
+        }
+    }
+    route_ahead(up->config.route, list, count);
+}
+
+/* False: it is to be decoded. */
+static bool take_coming(struct upstream *up, const uint8_t *start, struct wire_reader *in,
+                        struct wire_change *out)
+{
+    while (up->coming_at < up->coming_count && up->coming[up->coming_at].start < start) {
+        up->coming_at++;
+    }
+    if (up->coming_at == up->coming_count || up->coming[up->coming_at].start != start) {
+        return false;
+    }
+    *out = up->coming[up->coming_at].change;
+    in->at = up->coming[up->coming_at++].end;
+    return true;
+}
+
 static enum step on_change(struct upstream *up, const uint8_t *start, struct wire_reader *in)
 {
     struct wire_change change;
 
-    if (wire_decode_change(in, &change) != WIRE_OK || !up->in_transaction) {
+    bool ahead = take_coming(up, start, in, &change);
+
+    if ((!ahead && wire_decode_change(in, &change) != WIRE_OK) || !up->in_transaction) {
         return STEP_BAD;
     }
     if (is_duplicate(up, change.index)) {
@@ -141,7 +217,11 @@ static enum step on_change(struct upstream *up, const uint8_t *start, struct wir
     }
     struct wire_span record = { (const char *)start, (size_t)(in->at - start) };
     rt_counter_add(up->config.stats->changes, 1);
-    window_add(up->config.window, relation, WINDOW_CHANGE, change.index, record);
+    touch_relation(up, relation);
+    keep(up, relation, WINDOW_CHANGE, change.index, record);
+    if (!ahead && route_looks_ahead(up->config.route, relation)) {
+        look_ahead(up, in, relation, &change);
+    }
     route_change(up->config.route, relation, &change);
     reach(up, change.index);
     return STEP_NEXT;
@@ -167,15 +247,27 @@ static enum step on_truncate(struct upstream *up, struct wire_reader *in)
             return up->give_up ? give_up(up, truncate.index) : STEP_AGAIN;
         }
         up->truncated[i] = relation;
+        touch_relation(up, relation);
     }
     rt_counter_add(up->config.stats->changes, 1);
     for (uint32_t i = 0; i < truncate.rel_count; i++) {
-        window_add(up->config.window, up->truncated[i], WINDOW_TRUNCATE, truncate.index,
-                   (struct wire_span){ (const char *)&truncate.flags, sizeof(truncate.flags) });
+        keep(up, up->truncated[i], WINDOW_TRUNCATE, truncate.index,
+             (struct wire_span){ (const char *)&truncate.flags, sizeof(truncate.flags) });
     }
     route_truncate(up->config.route, up->truncated, truncate.rel_count, &truncate);
     reach(up, truncate.index);
     return STEP_NEXT;
+}
+
+static bool is_elsewhere(const struct upstream *up, const struct relation *relation)
+{
+    char channel[sizeof("table:.") + (size_t)2 * WIRE_NAME_MAX];
+
+    if (up->config.shards < 2) {
+        return false;
+    }
+    int len = snprintf(channel, sizeof(channel), "table:%s.%s", relation->schema, relation->table);
+    return rt_shard_of(channel, (size_t)len, up->config.shards) != up->config.shard;
 }
 
 enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wire_reader *in,
@@ -191,6 +283,7 @@ enum step upstream_relation(struct upstream *up, const uint8_t *start, struct wi
     if (relations_put(up->config.relations, record, &relation) != WIRE_OK) {
         return STEP_BAD;
     }
+    relation->elsewhere = is_elsewhere(up, relation);
     if (fences) {
         fence(up, relation);
     }
@@ -232,6 +325,16 @@ static void on_marker(struct upstream *up, const struct wire_message *message)
     }
 }
 
+/* One that is not part of a transaction has no place among the changes; pgtide.broadcast() writes none. */
+static void on_broadcast(struct upstream *up, const struct wire_message *message)
+{
+    struct wire_position at = { up->begin.epoch, up->begin.commit_lsn, message->index };
+
+    if (up->config.events->broadcast != NULL) {
+        up->config.events->broadcast(up->config.ctx, &at, message->content);
+    }
+}
+
 static enum step on_message(struct upstream *up, struct wire_reader *in)
 {
     struct wire_message message;
@@ -248,6 +351,9 @@ static enum step on_message(struct upstream *up, struct wire_reader *in)
         fence(up, NULL);
     }
     if (message.transactional) {
+        if (has_prefix(&message, UPSTREAM_BROADCAST_PREFIX)) {
+            on_broadcast(up, &message);
+        }
         reach(up, message.index);
     } else if (has_prefix(&message, UPSTREAM_FRESH_PREFIX)) {
         on_marker(up, &message);
@@ -266,6 +372,7 @@ static enum step on_end(struct upstream *up, struct wire_reader *in)
         window_end(up->config.window, &end, up->now);
         route_end(up->config.route, &end);
         reach(up, UINT32_MAX);
+        touch_end(up);
         rt_gauge_set(up->config.stats->position_lsn, (double)up->last.lsn);
         rt_gauge_set(up->config.stats->database_time, (double)up->begin.commit_time / 1e6);
     }
@@ -304,6 +411,7 @@ static enum step on_gap(struct upstream *up, struct wire_reader *in)
     up->epoch = gap.to.epoch;
     window_clear(up->config.window, &gap.to);
     route_gap(up->config.route, &gap);
+    touch_hole(up, gap.to.lsn);
     up->config.events->new_epoch(up->config.ctx, gap.to.epoch);
     fence(up, NULL);
     return STEP_NEXT;

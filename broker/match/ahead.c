@@ -1,7 +1,7 @@
 /* broker/match/ahead.c - memory asked for before it is needed.
  *
- * In steps over all changes at hand: the slots of their hashes; the lists and the classes found there; their constants. Each step
- * reads what the one before asked for, which has arrived meanwhile. Nothing is decided here.
+ * In steps over all changes at hand: the slots of their hashes; the lists and the classes found there; their constants; what
+ * those point to. Each step reads what the one before asked for, which has arrived meanwhile. Nothing is decided here.
  */
 #include <string.h>
 
@@ -92,6 +92,14 @@ static void expect_members(struct match *match, const struct probe *probe, struc
     rt_buf_append(&match->ahead_sets, &one, sizeof(one));
 }
 
+static uint32_t id_at(const struct match *match, size_t at)
+{
+    uint32_t id = 0;
+
+    memcpy(&id, match->ahead.data + at, sizeof(id));
+    return id;
+}
+
 static void expect_class(struct match *match, uint32_t id)
 {
     __builtin_prefetch(class_at(match, id), 1);
@@ -141,6 +149,20 @@ static void expect_classes(struct match *match, uint32_t hash_count)
     }
 }
 
+/* Of the classes whose numbers stand in the buffer from there on. */
+static void expect_constants(const struct match *match, size_t from)
+{
+    for (size_t at = from; at < match->ahead.len; at += sizeof(uint32_t)) {
+        __builtin_prefetch(class_at(match, id_at(match, at))->constants);
+    }
+    for (size_t at = from; at < match->ahead.len; at += sizeof(uint32_t)) {
+        const struct class *class = class_at(match, id_at(match, at));
+        if (class->program->ahead != NULL) {
+            class->program->ahead(class->program, class->constants);
+        }
+    }
+}
+
 void match_ahead(struct match *match, const struct match_coming *changes, uint32_t count)
 {
     rt_buf_clear(&match->ahead);
@@ -154,10 +176,5 @@ void match_ahead(struct match *match, const struct match_coming *changes, uint32
     uint32_t hash_count = (uint32_t)(match->ahead.len / sizeof(struct expected));
     expect_classes(match, hash_count);
     expect_classes_of_members(match);
-    for (size_t at = hash_count * sizeof(struct expected); at < match->ahead.len;
-         at += sizeof(uint32_t)) {
-        uint32_t id = 0;
-        memcpy(&id, match->ahead.data + at, sizeof(id));
-        __builtin_prefetch(class_at(match, id)->constants);
-    }
+    expect_constants(match, hash_count * sizeof(struct expected));
 }

@@ -212,7 +212,7 @@ struct match_result match_change(struct match_table *table, const struct match_r
     struct match *match = table->match;
     struct match_result result = { .hits = NULL };
     const struct match_row *rows[] = { new_row, old_row };
-    uint64_t hashes[MATCH_PROBES_MAX];
+    uint64_t hashes[MATCH_PROBES_MAX] __attribute__((uninitialized)); /* set before they are read */
 
     rt_buf_clear(&match->hits);
     for (int i = 0; i < 2; i++) {

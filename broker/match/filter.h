@@ -30,10 +30,13 @@
 #define FILTER_STEPS_MAX  8u   /* of one JSON path */
 #define FILTER_ERROR_MAX  256u
 
+/* As on the wire. */
 enum filter_dialect {
-    FILTER_PLAIN, /* one item; its value is the rest of the text, as it is; * is like's wildcard (Fluxbase) */
-    FILTER_LIST,  /* items between commas; values may be quoted (Supabase) */
-    FILTER_QUERY, /* items between &, as in a query string whose escapes are undone (PostgREST); * is like's wildcard */
+    FILTER_PLAIN =
+        WIRE_FILTER_PLAIN, /* one item; its value is the rest of the text, as it is; * is like's wildcard (Fluxbase) */
+    FILTER_LIST = WIRE_FILTER_LIST, /* items between commas; values may be quoted (Supabase) */
+    FILTER_QUERY =
+        WIRE_FILTER_QUERY, /* items between &, as in a query string whose escapes are undone (PostgREST); * is like's wildcard */
 };
 
 /* In the order of their names in filter.c. */

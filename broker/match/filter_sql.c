@@ -62,10 +62,21 @@ static void put_value(struct rt_buf *out, const struct filter *filter, uint32_t 
     }
 }
 
+static const char row_name[] = "t";
+
+/* How a condition is written. */
+struct manner {
+    const char *row;      /* its name */
+    unsigned first_param; /* 0: literals */
+    uint32_t *starts;     /* filled in, unless NULL */
+};
+
 static void put_column(struct rt_buf *out, const struct filter *filter,
-                       const struct filter_node *node)
+                       const struct filter_node *node, const char *row)
 {
-    rt_buf_puts(out, node->step_count > 0 ? "(t." : "t.");
+    rt_buf_puts(out, node->step_count > 0 ? "(" : "");
+    rt_buf_puts(out, row);
+    rt_buf_putc(out, '.');
     put_name(out, node->column);
     for (uint32_t i = 0; i < node->step_count; i++) {
         const struct filter_step *step = &filter->steps[node->first_step + i];
@@ -80,22 +91,21 @@ static void put_column(struct rt_buf *out, const struct filter *filter,
 }
 
 static void put_test(struct rt_buf *out, const struct filter *filter,
-                     const struct filter_node *node, unsigned first_param)
+                     const struct filter_node *node, const struct manner *manner)
 {
     rt_buf_puts(out, node->negated ? "NOT (" : "(");
-    put_column(out, filter, node);
+    put_column(out, filter, node, manner->row);
     rt_buf_puts(out, op_signs[node->op]);
     rt_buf_puts(out, node->op == FILTER_IN ? "(" : "");
     for (uint32_t i = 0; i < node->value_count; i++) {
         rt_buf_puts(out, i > 0 ? ", " : "");
-        put_value(out, filter, node->first_value + i, first_param);
+        put_value(out, filter, node->first_value + i, manner->first_param);
     }
     rt_buf_puts(out, node->op == FILTER_IN ? "))" : ")");
 }
 
-/* `starts` may be NULL. */
-static void put_condition(struct rt_buf *out, const struct filter *filter, unsigned first_param,
-                          uint32_t *starts)
+static void put_condition(struct rt_buf *out, const struct filter *filter,
+                          const struct manner *manner)
 {
     uint32_t open[FILTER_DEPTH_MAX + 1];
     uint32_t depth = 0;
@@ -112,11 +122,11 @@ static void put_condition(struct rt_buf *out, const struct filter *filter, unsig
         if (depth > 0 && i > open[depth - 1] + 1) {
             rt_buf_puts(out, filter->nodes[open[depth - 1]].kind == FILTER_AND ? " AND " : " OR ");
         }
-        if (starts != NULL) {
-            starts[i] = (uint32_t)out->len;
+        if (manner->starts != NULL) {
+            manner->starts[i] = (uint32_t)out->len;
         }
         if (node->kind == FILTER_TEST) {
-            put_test(out, filter, node, first_param);
+            put_test(out, filter, node, manner);
         } else {
             rt_buf_puts(out, node->negated ? "NOT (" : "(");
             open[depth++] = i;
@@ -145,7 +155,7 @@ static void put_trial(struct rt_buf *out, const struct filter *filter,
     if (pattern) {
         unsigned param = (unsigned)node->first_value + 1;
         rt_buf_puts(out, ", coalesce(");
-        put_column(out, filter, node);
+        put_column(out, filter, node, row_name);
         rt_buf_printf(out, ", $%u)%s$%u", param, op_signs[node->op], param);
     }
 }
@@ -161,7 +171,7 @@ void filter_sql_init(struct filter_sql *out, const struct filter *filter,
     }
     /* The condition first: there the types of the parameters are settled. */
     rt_buf_puts(&out->text, "SELECT ");
-    put_condition(&out->text, filter, 1, out->starts);
+    put_condition(&out->text, filter, &(struct manner){ row_name, 1, out->starts });
     for (uint32_t i = 0; i < filter->value_count; i++) {
         rt_buf_printf(&out->text, ", $%u", (unsigned)i + 1);
     }
@@ -287,16 +297,17 @@ bool filter_sql_answer(struct filter *filter, const struct filter_sql *sql, cons
     return true;
 }
 
-void filter_sql_condition(const struct filter *filter, unsigned first_param, struct rt_buf *out)
+void filter_sql_condition(const struct filter *filter, const char *row, unsigned first_param,
+                          struct rt_buf *out)
 {
-    put_condition(out, filter, first_param, NULL);
+    put_condition(out, filter, &(struct manner){ row, first_param, NULL });
 }
 
 void filter_sql_judge(const struct filter *filter, const struct filter_table *table,
                       struct rt_buf *out)
 {
     rt_buf_puts(out, "SELECT (");
-    put_condition(out, filter, 2, NULL);
+    put_condition(out, filter, &(struct manner){ row_name, 2, NULL });
     rt_buf_puts(out, ") IS TRUE FROM unnest(ARRAY[$1::");
     put_table(out, table);
     rt_buf_puts(out, "]) AS t");

@@ -7,8 +7,10 @@
  * imitated here. (Looked at and rejected: casts by format_type(), which truncate to varchar(n) and check domains.)
  *
  * The connection that asks has the text settings that the tailer pins (DateStyle ISO, TimeZone UTC, bytea_output hex, …) and
- * a search_path that finds the operators of extension types. Whether the role may read the columns, and whether the stream carries
- * them, is the caller's to check first. Values never become part of the statement; names and keys of paths do, quoted.
+ * search_path pg_catalog: elsewhere somebody may have put an operator that fits better, to be run with the broker's rights. So
+ * types of extensions have no operators here. Whether the role may read the columns, the stream carries them, and their types
+ * may be trusted, is to be checked first (view/filter_judge.h). Values never become part of the statement; names and keys of
+ * paths do, quoted.
  *
  * Pure but for libpq's results. No recursion; linear in the filter.
  */
@@ -52,9 +54,11 @@ struct filter_complaint {
 void filter_sql_explain(const struct filter *filter, const struct filter_sql *sql,
                         const struct filter_complaint *complaint, struct filter_error *out_error);
 
-/* For the fallback lane, of a filter that has been cast: the condition over a row called `t`. Values are parameters from
- * $first_param on, or, with 0, literals. NULL counts as false for a filter: test the whole for IS TRUE. */
-void filter_sql_condition(const struct filter *filter, unsigned first_param, struct rt_buf *out);
+/* Of a filter that has been cast: the condition over a row of that name, which is written as it is (quoted, if it has to be).
+ * Values are parameters from $first_param on, or, with 0, literals. NULL counts as false for a filter: test the whole for IS
+ * TRUE. */
+void filter_sql_condition(const struct filter *filter, const char *row, unsigned first_param,
+                          struct rt_buf *out);
 /* The same as a statement: $1 is the row image (text of the table's row type), the values follow. One row, one boolean. */
 void filter_sql_judge(const struct filter *filter, const struct filter_table *table,
                       struct rt_buf *out);

@@ -116,15 +116,34 @@ static enum match_status check_limits(const struct match_table *table, const str
     return MATCH_ADDED;
 }
 
+static void hash_key(const struct match *match, struct wire_span key, uint64_t out[2])
+{
+    for (int i = 0; i < 2; i++) {
+        out[i] = rt_seeded_hash(match->seeds[i], key.data, key.len);
+    }
+}
+
+bool match_find(const struct match_table *table, struct wire_span key, uint64_t *out_user)
+{
+    const struct match *match = table->match;
+    uint64_t hash[2];
+
+    hash_key(match, key, hash);
+    uint32_t id = class_find(match, table, hash);
+    if (id == POOL_NONE) {
+        return false;
+    }
+    struct match_members members = match_members(match, id);
+    return match_members_next(&members, out_user);
+}
+
 enum match_status match_add(struct match_table *table, const struct match_view *view, uint64_t user,
                             struct match_sub *out_sub)
 {
     struct match *match = table->match;
     uint64_t key[2];
 
-    for (int i = 0; i < 2; i++) {
-        key[i] = rt_seeded_hash(match->seeds[i], view->key.data, view->key.len);
-    }
+    hash_key(match, view->key, key);
     uint32_t id = class_find(match, table, key);
     if (id != POOL_NONE) {
         view->program->release(view->program, view->constants);

@@ -57,6 +57,8 @@ struct match_program {
                                 const struct match_row *row);
     /* The class is gone, or match_add() did not need the constants. */
     void (*release)(const struct match_program *program, void *constants);
+    /* Asks for the memory that judge() will look at behind `constants`, whose first cache line has come; may be NULL. */
+    void (*ahead)(const struct match_program *program, const void *constants);
 };
 
 /* A membership relation, kept by somebody else: which members a value has, as numbers given to identities. */
@@ -151,6 +153,8 @@ void match_table_set_limits(struct match_table *table, struct match_limits limit
 /* `user` is the caller's, for match_members(). *out_sub is written only when it was added. */
 enum match_status match_add(struct match_table *table, const struct match_view *view, uint64_t user,
                             struct match_sub *out_sub);
+/* Whether a view with this key is there; *out_user is one of its members'. */
+bool match_find(const struct match_table *table, struct wire_span key, uint64_t *out_user);
 /* False when there is no such subscription. */
 bool match_remove(struct match *match, struct match_sub sub);
 /* The class of a subscription: equal numbers mean that both are judged as one. */

@@ -1,7 +1,8 @@
 /* broker/perms/authority.h - what roles may see of tables, asked of PostgreSQL and kept current.
  *
  * A watch is one (table, role). Its answer comes with on_access, again whenever it may have changed, never from inside a
- * call of this module. Answers are asked for in batches, one statement at a time.
+ * call of this module. Answers are asked for in batches, one at a time, each under one snapshot (inquiry.h): columns, and the
+ * policies that apply to the role. Policies that say the same as before are the same object.
  *
  * Fences. The stream says at which transaction rights may have changed. Decoding is ahead of visibility: a commit
  * is in the WAL before other sessions see it. So every answer, whoever asked, counts only if its snapshot sees
@@ -48,8 +49,10 @@ struct authority_config {
     struct stats *stats;
     const char *conninfo;
     const char *application_name;
-    const char *publication; /* outlives the authority */
-    rt_usec timeout;         /* of a connection attempt or a statement */
+    const char *publication; /* this and the next two outlive the authority */
+    const char *policy_publication;
+    const char *slot;
+    rt_usec timeout; /* of a connection attempt or a statement */
     rt_usec retry_max;
     const struct authority_events *events;
     void *ctx;

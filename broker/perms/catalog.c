@@ -18,6 +18,8 @@ enum field {
     FIELD_COLUMN,
     FIELD_READABLE,
     FIELD_GENERATED,
+    FIELD_ATTRIBUTE,
+    FIELD_TYPE,
 };
 
 /* An xid of the WAL has 32 bits; the snapshot counts in 64. The nearest number to the snapshot's end
@@ -35,7 +37,8 @@ const char catalog_sql[] =
     "  WHERE NOT pg_visible_in_snapshot(w.xid::text::xid8, now.s)"
     "), print AS MATERIALIZED ("
     "  SELECT concat_ws('/',"
-    "   (SELECT sum(hashtextextended(concat_ws(' ', oid, rolname, rolsuper, rolinherit), 0)) FROM "
+    "   (SELECT sum(hashtextextended(concat_ws(' ', oid, rolname, rolsuper, rolinherit, "
+    "rolbypassrls), 0)) FROM "
     "pg_roles),"
     "   (SELECT sum(hashtextextended(concat_ws(' ', roleid, member), 0)) FROM pg_auth_members)) AS "
     "value"
@@ -48,7 +51,7 @@ const char catalog_sql[] =
     "OR EXISTS ("
     "   SELECT FROM aclexplode(a.attacl) x WHERE x.privilege_type = 'SELECT'"
     "   AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE')))), false),"
-    "  a.attgenerated <> ''"
+    "  a.attgenerated <> '', a.attnum, a.atttypid"
     " FROM unseen CROSS JOIN print"
     " LEFT JOIN unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY q(nsp, rel, role, "
     "number) ON true"
@@ -119,12 +122,6 @@ static struct access *refuse_table(const PGresult *result, int row,
             WIRE_CODE_FORBIDDEN,
             "table %s.%s is not enabled for realtime: run SELECT enable_realtime('%s.%s')",
             q->schema, q->table, q->schema, q->table);
-    }
-    if (is_true(result, row, FIELD_RLS)) {
-        return access_refuse(WIRE_CODE_FORBIDDEN,
-                             "table %s.%s has row-level security; this version cannot judge its "
-                             "policies and shows nothing of it",
-                             q->schema, q->table);
     }
     if (!is_true(result, row, FIELD_USAGE)) {
         return access_refuse(WIRE_CODE_FORBIDDEN, "role \"%s\" has no USAGE on schema %s", q->role,
@@ -197,11 +194,36 @@ const char *catalog_fingerprint(const PGresult *result)
     return text_at(result, 0, FIELD_FINGERPRINT);
 }
 
+static uint32_t number_at(const PGresult *result, int row, enum field field)
+{
+    return (uint32_t)strtoul(text_at(result, row, field), NULL, 10);
+}
+
+static void read_columns(const PGresult *result, int first, int end, struct access *access)
+{
+    access->oid = number_at(result, first, FIELD_TABLE);
+    access->all = true;
+    for (int i = first; i < end; i++) {
+        bool readable = is_true(result, i, FIELD_READABLE);
+        if (!is_null(result, i, FIELD_COLUMN)) {
+            access_add_attribute(access, text_at(result, i, FIELD_COLUMN),
+                                 number_at(result, i, FIELD_ATTRIBUTE),
+                                 number_at(result, i, FIELD_TYPE));
+        }
+        if (readable) {
+            access_add_column(access, text_at(result, i, FIELD_COLUMN),
+                              is_true(result, i, FIELD_GENERATED));
+        }
+        access->all = access->all && readable;
+    }
+}
+
 struct access *catalog_read(const PGresult *result, int *row, size_t number,
-                            const struct catalog_question *question)
+                            const struct catalog_question *question, bool *out_secured)
 {
     int first = *row;
 
+    *out_secured = false;
     while (*row < PQntuples(result) && belongs_to(result, *row, number)) {
         (*row)++;
     }
@@ -215,16 +237,8 @@ struct access *catalog_read(const PGresult *result, int *row, size_t number,
         return access;
     }
     access = access_new();
-    access->oid = (uint32_t)strtoul(text_at(result, first, FIELD_TABLE), NULL, 10);
-    access->all = true;
-    for (int i = first; i < *row; i++) {
-        if (is_true(result, i, FIELD_READABLE)) {
-            access_add_column(access, text_at(result, i, FIELD_COLUMN),
-                              is_true(result, i, FIELD_GENERATED));
-        } else {
-            access->all = false;
-        }
-    }
+    read_columns(result, first, *row, access);
+    *out_secured = is_true(result, first, FIELD_RLS);
     if (access->column_count > 0) {
         access_seal(access);
         return access;

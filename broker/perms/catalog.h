@@ -47,8 +47,9 @@ void catalog_xid_array(struct rt_buf *out, const uint32_t *xids, size_t count);
 bool catalog_all_seen(const PGresult *result);
 /* A number that changes when roles or memberships do. */
 const char *catalog_fingerprint(const PGresult *result);
-/* Rows come by question. Reads those of question `number` (from 0), from row *row on, and moves it. With one reference. */
+/* Rows come by question. Reads those of question `number` (from 0), from row *row on, and moves it. With one reference.
+ * *out_secured: the table has row-level security, and an access that allows is not complete without its policies. */
 struct access *catalog_read(const PGresult *result, int *row, size_t number,
-                            const struct catalog_question *question);
+                            const struct catalog_question *question, bool *out_secured);
 
 #endif

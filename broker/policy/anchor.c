@@ -7,6 +7,8 @@
 #include "broker/policy/eval_parts.h"
 #include "runtime/buf.h"
 
+enum { TEST_IS_TRUE = 0 }; /* PostgreSQL's BoolTestType */
+
 struct search {
     struct machine m; /* for its values only; there is no row */
     uint32_t depth;
@@ -170,8 +172,12 @@ static void step(struct search *s, const struct policy_instruction *at)
     case POLICY_OR:
         find_or(s);
         return;
-    case POLICY_NOT:
     case POLICY_TEST:
+        if (at->n != TEST_IS_TRUE) { /* what is true where that is */
+            s->stack[s->depth - 1].all = true;
+        }
+        return;
+    case POLICY_NOT:
     case POLICY_MASK_IS_NULL:
         s->stack[s->depth - 1].all = true;
         return;

@@ -6,7 +6,8 @@
 
 #include "runtime/buf.h"
 
-enum { CHUNK_SIZE = 4032, ALIGN = 16 };
+/* The constants of an identity are small and there are many of them; trees are large. */
+enum { CHUNK_FIRST = 112, CHUNK_MOST = 4032, ALIGN = 16 };
 
 struct policy_chunk {
     struct policy_chunk *next;
@@ -14,12 +15,19 @@ struct policy_chunk {
     _Alignas(ALIGN) uint8_t data[];
 };
 
+static size_t next_size(const struct policy_arena *arena)
+{
+    size_t twice = arena->chunks == NULL ? CHUNK_FIRST : 2 * arena->chunks->size;
+
+    return twice < CHUNK_MOST ? twice : CHUNK_MOST;
+}
+
 void *policy_arena_alloc(struct policy_arena *arena, size_t size)
 {
     size_t need = (size + ALIGN - 1) / ALIGN * ALIGN;
 
     if (arena->chunks == NULL || arena->chunks->size - arena->used < need) {
-        size_t room = need > CHUNK_SIZE ? need : CHUNK_SIZE;
+        size_t room = need > next_size(arena) ? need : next_size(arena);
         struct policy_chunk *chunk = rt_alloc(sizeof(*chunk) + room);
         chunk->size = room;
         chunk->next = arena->chunks;

@@ -322,7 +322,7 @@ static bool counts(const struct policy_rule *rule, bool permissive)
     return rule->has_qual && rule->permissive == permissive;
 }
 
-static void compile_rules(struct compiler *c, const struct policy_rule *rules, uint32_t count)
+void compile_rules(struct compiler *c, const struct policy_rule *rules, uint32_t count)
 {
     uint32_t granting = 0;
     uint32_t permissive = 0;
@@ -365,10 +365,22 @@ static const void *keep(struct compiler *c, struct rt_buf *buf, size_t each, uin
     return copy;
 }
 
-static void finish(struct compiler *c)
+/* What does not fit is not compiled at all. */
+static void compile_bound(struct compiler *c)
+{
+    if (c->too_large) {
+        c->too_large = false;
+        rt_buf_clear(&c->code);
+        compile_leaf(c, POLICY_LEAF_SQL, "policies that are too large");
+        compile_unknown_mask(c);
+    }
+}
+
+struct policy_program *compile_finish(struct compiler *c)
 {
     struct policy_program *p = c->program;
 
+    compile_bound(c);
     p->code = keep(c, &c->code, sizeof(*p->code), &p->count);
     p->refs = keep(c, &c->refs, sizeof(*p->refs), &p->ref_count);
     p->literals = keep(c, &c->literals, sizeof(*p->literals), &p->literal_count);
@@ -377,7 +389,9 @@ static void finish(struct compiler *c)
     p->leaves = keep(c, &c->leaves, sizeof(*p->leaves), &p->leaf_count);
     p->tables = keep(c, &c->tables, sizeof(*p->tables), &p->table_count);
     p->ops = keep(c, &c->ops, sizeof(*p->ops), &p->op_count);
+    p->memberships = keep(c, &c->memberships, sizeof(*p->memberships), &p->membership_count);
     p->uses_row = p->column_count > 0;
+    return p;
 }
 
 struct policy_program *policy_compile(const struct policy_facts *facts, bool exempt,
@@ -392,13 +406,11 @@ struct policy_program *policy_compile(const struct policy_facts *facts, bool exe
     } else {
         compile_rules(&c, rules, count);
     }
-    if (c.too_large) {
-        rt_buf_clear(&c.code);
-        compile_leaf(&c, POLICY_LEAF_SQL, "policies that are too large");
-        compile_unknown_mask(&c);
+    compile_bound(&c);
+    if (!exempt) {
+        compile_asking(&c, rules, count);
     }
-    finish(&c);
-    return program;
+    return compile_finish(&c);
 }
 
 void policy_program_free(struct policy_program *program)

@@ -2,6 +2,7 @@
 #include "broker/policy/compile_parts.h"
 #include "broker/policy/deparse.h"
 #include "broker/policy/member.h"
+#include "broker/policy/sets.h"
 
 /* EXISTS is never NULL: (row.x = ANY (set)) IS TRUE. IN and = ANY are what they are, NULLs included. */
 static void emit(struct compiler *c, const struct policy_membership *members,
@@ -48,6 +49,64 @@ bool compile_membership(struct compiler *c, const struct policy_membership *memb
         *reason = "a membership test between different kinds of values";
         return false;
     }
+    struct policy_fold_members known = { .fold = set.at, .members = *members };
+    rt_buf_append(&c->memberships, &known, sizeof(known));
     emit(c, members, &row, set, compile_keep_shape(c, &shape));
     return true;
+}
+
+/* --- the rows of the other table that count ------------------------------------------------------ */
+
+static void compile_quals(struct compiler *c, const struct policy_membership *members)
+{
+    const struct policy_tree *at = members->quals;
+    bool is_and = members->exists && at != members->join;
+
+    if (members->exists) {
+        at = is_and ? policy_tree_elements(at, "args") : NULL;
+    }
+    for (; at != NULL; at = is_and ? at->next : NULL) {
+        if (at != members->join) {
+            compile_bool(c, at);
+            compile_emit(c, POLICY_AND);
+            c->stack--;
+        }
+    }
+}
+
+struct policy_program *policy_members_compile(const struct policy_facts *facts,
+                                              const struct policy_membership *members, bool exempt,
+                                              const struct policy_rule *rules, uint32_t count)
+{
+    struct compiler c = { .facts = facts, .program = rt_alloc(sizeof(*c.program)), .policy = "" };
+
+    if (exempt) {
+        compile_emit(&c, POLICY_PUSH)->n = OUTCOME_TRUE;
+        compile_pushed(&c);
+    } else {
+        compile_rules(&c, rules, count);
+    }
+    compile_quals(&c, members);
+    struct policy_program *program = compile_finish(&c);
+    if (program->leaf_count > 0 || program->table_count > 0 || program->uses_clock) {
+        policy_program_free(program);
+        return NULL;
+    }
+    return program;
+}
+
+bool policy_members_sql(const struct policy_facts *facts, const struct policy_membership *members,
+                        struct rt_buf *out)
+{
+    struct policy_arena arena = { 0 };
+    struct rt_buf tables = { 0 };
+    const char *reason = "";
+    struct policy_membership all = *members;
+
+    all.every = true;
+    bool good = policy_deparse_members(&arena, facts, &all, out, &tables, &reason);
+
+    rt_buf_fini(&tables);
+    policy_arena_fini(&arena);
+    return good;
 }

@@ -18,6 +18,7 @@ struct compiler {
     struct rt_buf columns;
     struct rt_buf ops;
     struct rt_buf tables;
+    struct rt_buf memberships;
     int64_t row_level; /* of VARs that are the row's: 1 inside of EXISTS */
     bool too_large;    /* for the limits of program.h: nothing of it is used */
     uint32_t stack;    /* masks at this point */
@@ -38,6 +39,10 @@ struct operand {
 void compile_bool(struct compiler *c, const struct policy_tree *node);
 void compile_leaf(struct compiler *c, enum policy_leaf_class kind, const char *reason);
 void compile_unknown_mask(struct compiler *c);
+/* What row-level security shows: one mask. */
+void compile_rules(struct compiler *c, const struct policy_rule *rules, uint32_t count);
+/* The program, with all that was emitted. */
+struct policy_program *compile_finish(struct compiler *c);
 /* compile_value.c */
 struct operand compile_value(struct compiler *c, const struct policy_tree *node);
 struct operand compile_unknown_value(struct compiler *c, const char *reason);
@@ -53,6 +58,9 @@ bool compile_membership(struct compiler *c, const struct policy_membership *memb
 bool compile_operation(struct compiler *c, const struct policy_tree *node);
 const struct policy_allow_op *compile_allowed_op(struct compiler *c, const struct policy_tree *node,
                                                  const char **reason);
+
+/* compile_asking.c: when all rules are compiled. */
+void compile_asking(struct compiler *c, const struct policy_rule *rules, uint32_t count);
 
 /* Emission. compile_pushed: one more mask is on the stack. */
 void compile_pushed(struct compiler *c);

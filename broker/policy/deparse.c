@@ -12,6 +12,8 @@
 #include "broker/policy/look.h"
 #include "broker/policy/sql.h"
 
+enum { SVFOP_CURRENT_TIMESTAMP = 3 };
+
 typedef bool (*write_fn)(struct writer *w, const struct policy_tree *node);
 
 bool deparse_refuse(struct writer *w, const char *what, const char *name)
@@ -32,6 +34,9 @@ static bool write_type(struct writer *w, uint32_t oid)
     if (type == NULL) {
         return deparse_refuse(w, "an unknown type", "");
     }
+    if (w->row != NULL && !deparse_plain_type(w, oid)) {
+        return false;
+    }
     policy_write_name(w->out, &type->f);
     return true;
 }
@@ -47,6 +52,9 @@ static bool check_function(struct writer *w, uint32_t oid)
     }
     if (function->set) {
         return deparse_refuse(w, "a function that returns a set: ", function->f.name);
+    }
+    if (w->row != NULL) {
+        return deparse_row_function(w, function);
     }
     if (oid < POLICY_TYPE_FIRST_OWN && function->internal) {
         bool constant = function->volatility == 'i' ||
@@ -381,11 +389,20 @@ static bool write_value_function(struct writer *w, const struct policy_tree *nod
 {
     int64_t op = -1;
 
+    if (w->row != NULL && policy_tree_number(node, "op", &op) && op == SVFOP_CURRENT_TIMESTAMP) {
+        rt_buf_puts(w->out, "CURRENT_TIMESTAMP");
+        return true;
+    }
     if (!policy_tree_number(node, "op", &op) || (op != 13 && (op < 9 || op > 11))) {
         return deparse_refuse(w, "the clock, or who logged in", "");
     }
     rt_buf_puts(w->out, op == 13 ? "CURRENT_CATALOG" : "CURRENT_USER");
     return true;
+}
+
+static bool write_var(struct writer *w, const struct policy_tree *node)
+{
+    return w->row != NULL ? deparse_row_column(w, node) : deparse_column(w, node);
 }
 
 bool deparse_node(struct writer *w, const struct policy_tree *node)
@@ -416,9 +433,12 @@ bool deparse_node(struct writer *w, const struct policy_tree *node)
         { "COALESCE", write_coalesce },
         { "SQLVALUEFUNCTION", write_value_function },
         { "SUBLINK", deparse_sublink },
-        { "VAR", deparse_column },
+        { "VAR", write_var },
     };
 
+    if (deparse_row_constant(w, node)) {
+        return true;
+    }
     for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
         if (policy_tree_is(node, writers[i].name)) {
             return writers[i].write(w, node);
@@ -431,18 +451,24 @@ bool deparse_node(struct writer *w, const struct policy_tree *node)
     return deparse_refuse(w, "an expression of kind ", name);
 }
 
+bool deparse_whole(struct writer *w, const struct policy_tree *node, const char **reason)
+{
+    size_t before = w->out->len;
+    bool good = deparse_node(w, node);
+
+    if (!good) {
+        w->out->len = before;
+        *reason = w->reason != NULL ? w->reason : "an expression that is not understood";
+    }
+    return good;
+}
+
 bool policy_deparse(struct policy_arena *arena, const struct policy_facts *facts,
                     const struct policy_tree *node, struct rt_buf *out, const char **reason)
 {
     struct writer writer = { .arena = arena, .facts = facts, .out = out };
-    size_t before = out->len;
 
-    bool good = deparse_node(&writer, node);
-    if (!good) {
-        out->len = before;
-        *reason = writer.reason != NULL ? writer.reason : "an expression that is not understood";
-    }
-    return good;
+    return deparse_whole(&writer, node, reason);
 }
 
 /* NOLINTEND(misc-no-recursion) */

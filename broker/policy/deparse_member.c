@@ -54,12 +54,18 @@ static bool write_members(struct writer *w, const struct policy_membership *memb
     uint32_t outer = w->table;
 
     if (table == NULL || value == NULL || w->depth >= 2) {
-        return deparse_refuse(w, "a subquery over tables", "");
+        return deparse_refuse(w, "a subquery over tables (or their changes are not followed)", "");
     }
     w->table = members->table;
     w->depth++;
+    const uint32_t *reads = NULL;
+    uint32_t count = policy_facts_reads(w->facts, members->table, &reads);
     rt_buf_append(w->tables, &members->table, sizeof(members->table));
-    rt_buf_printf(w->out, "(SELECT DISTINCT pgtide_%u.", (unsigned)w->depth);
+    if (count > 0) {
+        rt_buf_append(w->tables, reads, count * sizeof(*reads));
+    }
+    bool every = members->every;
+    rt_buf_printf(w->out, "(SELECT %spgtide_%u.", every ? "" : "DISTINCT ", (unsigned)w->depth);
     policy_sql_identifier(w->out, value);
     rt_buf_puts(w->out, " FROM ");
     policy_write_name(w->out, table);

@@ -51,4 +51,10 @@ void policy_row_clear(struct policy_row *row); /* all missing */
 uint8_t policy_eval(const struct policy_program *program, const struct policy_binding *binding,
                     struct policy_row *row, int64_t now);
 
+/* One comparison, and IS DISTINCT FROM, of values whose states are sets; the operator is on the allow-list, its collation
+ * allows for it. */
+uint8_t eval_compare(enum policy_compare compare, const struct policy_value *a,
+                     const struct policy_value *b);
+uint8_t eval_distinct(const struct policy_value *a, const struct policy_value *b);
+
 #endif

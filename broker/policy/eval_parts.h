@@ -15,10 +15,7 @@ struct machine {
     struct policy_value temps[POLICY_TEMPS_MAX];
 };
 
-/* eval_compare.c: of values whose states are sets. */
-uint8_t eval_compare(enum policy_compare compare, const struct policy_value *a,
-                     const struct policy_value *b);
-uint8_t eval_distinct(const struct policy_value *a, const struct policy_value *b);
+/* eval_compare.c */
 uint8_t eval_in_list(struct machine *m, const struct policy_instruction *at);
 uint8_t eval_in_array(struct machine *m, const struct policy_instruction *at);
 /* eval_choose.c: CASE, COALESCE, NULLIF, casts. */

@@ -61,8 +61,15 @@ struct policy_facts {
     struct rt_map *functions_by_name; /* schema NUL name */
     struct rt_map *columns;           /* table << 16 | number: its name */
     struct rt_map *enums;             /* of a type whose labels came before it */
+    struct rt_map *reads;             /* of a table: struct reads */
+    bool strict;
     bool utf8;
     bool little_endian;
+};
+
+struct reads {
+    uint32_t count;
+    uint32_t *tables;
 };
 
 struct policy_facts *policy_facts_new(void)
@@ -75,7 +82,46 @@ struct policy_facts *policy_facts_new(void)
     facts->functions_by_name = rt_map_new();
     facts->columns = rt_map_new();
     facts->enums = rt_map_new();
+    facts->reads = rt_map_new();
     return facts;
+}
+
+static void free_reads(struct policy_facts *facts)
+{
+    struct rt_map_iter iter = rt_map_begin(facts->reads);
+    struct reads *reads = NULL;
+
+    while ((reads = rt_map_next(&iter)) != NULL) {
+        free(reads->tables);
+        free(reads);
+    }
+    rt_map_free(facts->reads);
+}
+
+void policy_facts_strict(struct policy_facts *facts)
+{
+    facts->strict = true;
+}
+
+void policy_facts_read(struct policy_facts *facts, uint32_t table, uint32_t read)
+{
+    struct reads *reads = rt_map_get_u64(facts->reads, table);
+
+    if (reads == NULL) {
+        reads = rt_alloc(sizeof(*reads));
+        (void)rt_map_put_u64(facts->reads, table, reads);
+    }
+    reads->tables = rt_realloc(reads->tables, (size_t)reads->count + 1, sizeof(uint32_t));
+    reads->tables[reads->count++] = read;
+}
+
+uint32_t policy_facts_reads(const struct policy_facts *facts, uint32_t table,
+                            const uint32_t **out_tables)
+{
+    const struct reads *reads = rt_map_get_u64(facts->reads, table);
+
+    *out_tables = reads == NULL ? NULL : reads->tables;
+    return reads == NULL ? 0 : reads->count;
 }
 
 void policy_facts_free(struct policy_facts *facts)
@@ -89,6 +135,7 @@ void policy_facts_free(struct policy_facts *facts)
     rt_map_free(facts->functions_by_name);
     rt_map_free(facts->columns);
     rt_map_free(facts->enums);
+    free_reads(facts);
     policy_arena_fini(&facts->arena);
     free(facts);
 }
@@ -378,6 +425,9 @@ const struct policy_collation_fact *policy_facts_collation(const struct policy_f
 
 const struct policy_fact *policy_facts_table(const struct policy_facts *facts, uint32_t oid)
 {
+    if (facts->strict && rt_map_get_u64(facts->reads, oid) == NULL) {
+        return NULL;
+    }
     return rt_map_get_u64(facts->by_oid[TABLES], oid);
 }
 

@@ -62,6 +62,14 @@ bool policy_facts_wanted(const struct policy_facts *facts, const struct policy_t
 /* One row of the answer; NULL fields are "". */
 void policy_facts_add(struct policy_facts *facts, const char *const fields[POLICY_FACTS_COLUMNS]);
 
+/* From now on, tables in subqueries are only known if policy_facts_read() names them. */
+void policy_facts_strict(struct policy_facts *facts);
+/* What `table` shows to somebody may change when `read` changes: itself, and what its own policies read (followed.h). */
+void policy_facts_read(struct policy_facts *facts, uint32_t table, uint32_t read);
+/* All of these; 0: only itself. Valid until the next policy_facts_read(). */
+uint32_t policy_facts_reads(const struct policy_facts *facts, uint32_t table,
+                            const uint32_t **out_tables);
+
 const struct policy_op_fact *policy_facts_op(const struct policy_facts *facts, uint32_t oid);
 const struct policy_function_fact *policy_facts_function(const struct policy_facts *facts,
                                                          uint32_t oid);

@@ -1,12 +1,16 @@
-/* broker/policy/fold.h - the constants of an identity: evaluated by PostgreSQL, under its role and its settings.
+/* broker/policy/fold.h - the constants of identities: evaluated by PostgreSQL, under their roles and their settings.
  *
- * One round trip for all constants of one program: policy_fold_sql() writes a text of several statements (simple query protocol; a
- * transaction of its own), whose last row is one text; policy_fold_read() makes a binding of it. Each constant is evaluated
- * apart: one that raises an error is an error for this identity, and the others are not lost.
+ * One round trip for many identities and programs: policy_fold_sql() writes a text of several statements (simple query protocol; a
+ * transaction of its own), whose last row is one text; policy_answers_read() takes it apart, policy_fold_read() makes a binding of
+ * each part. Role and settings are switched between statements, never inside one; each constant is evaluated
+ * apart: one that raises an error is an error for this identity, and the others are not lost. A role that cannot be
+ * taken on is that identity's trouble too. Since settings last as long as the transaction, all identities of a text must have the same names of settings.
  * The session must have the pinned text settings (ISO dates, UTC, hex bytea, standard_conforming_strings).
  *
  * The first thing evaluated is EXPLAIN of a SELECT from the table: what PostgreSQL refuses to plan for
  * this identity (a missing grant on a table in a policy, a recursion, …) it does not show either.
+ *
+ * The answer names a snapshot (broker/xid_snapshot.h) not newer than any that constants were read under: what it sees, they saw.
  * Pure. Linear cost.
  */
 #ifndef PGTIDE_BROKER_POLICY_FOLD_H
@@ -28,15 +32,35 @@ struct policy_identity {
     const char *role;
     const struct policy_setting *settings; /* all that the identity consists of, always */
     size_t setting_count;
+    const char *
+        search_path; /* behind pg_catalog, for the names in bodies of functions; NULL: as the session has it */
 };
 
-/* Appends the statements. `schema`, `table`: what the program is for. */
-void policy_fold_sql(struct rt_buf *out, const struct policy_program *program,
-                     const struct policy_identity *identity, const char *schema, const char *table);
+struct policy_fold {
+    const struct policy_program *program;
+    const struct policy_identity *identity;
+    const char *schema, *table; /* what the program is for */
+};
+/* Appends the statements. */
+void policy_fold_sql(struct rt_buf *out, const struct policy_fold *folds, size_t count);
+
+struct policy_answers {
+    char *bytes; /* owned */
+    const char *snapshot;
+    size_t snapshot_len;
+    struct policy_answer_text {
+        const char *text;
+        size_t len;
+    } * texts; /* one for each fold; owned */
+};
+/* False when the text is not the answer to `count` folds; then `out` is empty. */
+bool policy_answers_read(struct policy_answers *out, const char *text, size_t len, size_t count);
+void policy_answers_fini(struct policy_answers *answers);
 
 struct policy_constants {
     struct policy_arena arena;
     struct policy_binding binding;
+    const char *error; /* the first message of PostgreSQL, without values; NULL: none */
 };
 /* False when the text is not such an answer; then the binding refuses everything. */
 bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,

@@ -23,6 +23,7 @@ struct policy_membership {
     const struct policy_tree *join;  /* the comparison; of EXISTS also one of quals */
     uint32_t type;                   /* of m.a */
     bool exists;
+    bool every;        /* asked for by sets.h: each value as often as it is there */
     bool null_matters; /* IN: a NULL among the values makes "no" a NULL */
 };
 

@@ -12,6 +12,7 @@
 
 #include "broker/policy/allow.h"
 #include "broker/policy/arena.h"
+#include "broker/policy/member.h"
 #include "broker/policy/value.h"
 
 #define POLICY_STACK_MAX 48u /* masks */
@@ -109,6 +110,35 @@ struct policy_fold_item {
     struct policy_shape shape;
 };
 
+/* A constant that the condition for many identities needs, as a column of that type. */
+struct policy_set_constant {
+    uint32_t fold;
+    const char *type; /* qualified */
+};
+
+/* The policies as one condition that a single statement judges for many identities (set.h). */
+struct policy_set {
+    const char *condition; /* NULL: there is none, for this reason */
+    const char *reason;
+    const struct policy_set_constant *constants;
+    uint32_t constant_count;
+};
+
+/* What asking PostgreSQL about the policies takes. */
+struct policy_asking {
+    struct policy_set set;
+    const bool *columns;   /* by attribute number - 1: named, maybe not of this table */
+    uint32_t column_count; /* beyond it, none is */
+    bool whole_row;        /* all are */
+    bool plans_apart;      /* names an IMMUTABLE function of somebody's own; see fallback.h */
+};
+
+/* A membership test whose set is constant `fold`. Its trees live as long as the policies' texts do. */
+struct policy_fold_members {
+    uint32_t fold;
+    struct policy_membership members;
+};
+
 /* Lists by their counts, below. */
 struct policy_program {
     struct policy_arena arena;
@@ -117,6 +147,8 @@ struct policy_program {
     const struct policy_value *literals;
     const struct policy_fold_item *folds;
     const uint32_t *tables; /* read by folds, for sets of membership tests; may repeat */
+    const struct policy_fold_members
+        *memberships;                   /* that can be kept from the WAL, perhaps: sets.h */
     const struct policy_shape *columns; /* by attribute number - 1 */
     const struct policy_leaf *leaves;
     const uint32_t *ops; /* operators compiled, for the coverage of tests */
@@ -125,6 +157,7 @@ struct policy_program {
     uint32_t literal_count;
     uint32_t fold_count;
     uint32_t table_count;
+    uint32_t membership_count;
     uint32_t column_count; /* the highest attribute number in use */
     uint32_t leaf_count;
     uint32_t op_count;
@@ -135,6 +168,7 @@ struct policy_program {
         guards; /* CASE or COALESCE: an error in an arm that no row takes may come while planning */
     bool never; /* has a leaf of class NEVER: what is not decided is denied */
     bool guarded_unknown; /* something not compiled is below a guard */
+    struct policy_asking asking;
 };
 
 #endif

@@ -29,7 +29,7 @@ void edge_send(struct route_edge *edge)
 }
 
 /* Makes sure that the frame at hand says which transaction its deliveries are of. */
-static struct wire_writer *out_begun(struct route_edge *edge)
+struct wire_writer *edge_out_begun(struct route_edge *edge)
 {
     struct route *route = edge->route;
     struct wire_writer *out = edge_out(edge);
@@ -80,9 +80,59 @@ static void deliver(struct lane *lane, const struct relation *relation,
         member_announce(lane->members[i], relation);
         lane->deliveries[i].op = change->op;
     }
-    wire_encode_deliver(out_begun(edge), &head, lane->deliveries);
+    wire_encode_deliver(edge_out_begun(edge), &head, lane->deliveries);
     rt_counter_add(route->config.stats->deliveries, 1);
     edge_cut(edge);
+}
+
+/* All hits of an edge that fit into one record; whose columns are hidden from all of them is missing in it. */
+static uint32_t deliver_some(struct route_edge *edge, const struct relation *relation,
+                             const struct wire_change *change, uint32_t from)
+{
+    struct route *route = edge->route;
+    struct wire_delivery *to = route->hit_deliveries;
+    bool *visible = route->hit_visible;
+    bool whole = false;
+    uint32_t count = edge->hit_count - from;
+
+    count = count < ROUTE_HITS_MAX ? count : ROUTE_HITS_MAX;
+    memset(visible, 0, relation->column_count * sizeof(bool));
+    for (uint32_t i = 0; i < count; i++) {
+        struct route_group *group = edge->hits[from + i]->group;
+        group_look(group, relation);
+        whole = whole || group->whole;
+        for (uint32_t j = 0; !whole && j < relation->column_count; j++) {
+            visible[j] = visible[j] || group->visible[j];
+        }
+        member_announce(edge->hits[from + i], relation);
+        to[i] = (struct wire_delivery){ .group = group->number, .op = edge->hit_ops[from + i] };
+    }
+    struct wire_deliver head = { .index = change->index,
+                                 .old_kind = change->old_kind,
+                                 .group_count = count,
+                                 .new_row = change->new_row,
+                                 .old_row = change->old_row };
+    if (!whole && !rows_hide(route, visible, relation->column_count, &head)) {
+        rt_counter_add(route->config.stats->withheld, 1);
+        return count;
+    }
+    wire_encode_deliver(edge_out_begun(edge), &head, to);
+    rt_counter_add(route->config.stats->deliveries, 1);
+    edge_cut(edge);
+    return count;
+}
+
+static void deliver_hits(struct route *route, const struct relation *relation,
+                         const struct wire_change *change)
+{
+    for (size_t i = 0; i < route->hit.count; i++) {
+        struct route_edge *edge = route->hit.items[i];
+        for (uint32_t from = 0; from < edge->hit_count;) {
+            from += deliver_some(edge, relation, change, from);
+        }
+        edge->hit_count = 0;
+    }
+    route->hit.count = 0;
 }
 
 static void write_truncated(struct route_edge *edge, const struct wire_truncate *truncate)
@@ -90,28 +140,47 @@ static void write_truncated(struct route_edge *edge, const struct wire_truncate 
     if (edge->truncated_count == 0) {
         return;
     }
-    wire_encode_deliver_truncate(out_begun(edge), truncate->index, truncate->flags, edge->truncated,
-                                 edge->truncated_count);
+    wire_encode_deliver_truncate(edge_out_begun(edge), truncate->index, truncate->flags,
+                                 edge->truncated, edge->truncated_count);
     edge->truncated_count = 0;
     rt_counter_add(edge->route->config.stats->deliveries, 1);
 }
 
-static void collect_truncated(struct lane *lane, const struct relation *relation,
+static void collect_truncated(struct member *member, const struct relation *relation,
                               const struct wire_truncate *truncate)
 {
-    struct route_edge *edge = lane->edge;
+    struct route_edge *edge = member->edge;
 
-    for (uint32_t i = 0; i < lane->count; i++) {
-        if (edge->truncated_count == WIRE_GROUPS_MAX) {
-            write_truncated(edge, truncate);
-        }
-        if (edge->truncated_count == edge->truncated_cap) {
-            edge->truncated_cap = edge->truncated_cap == 0 ? 16 : edge->truncated_cap * 2;
-            edge->truncated = rt_realloc(edge->truncated, edge->truncated_cap, sizeof(uint32_t));
-        }
-        member_announce(lane->members[i], relation);
-        edge->truncated[edge->truncated_count++] = lane->deliveries[i].group;
+    if (edge->truncated_count == WIRE_GROUPS_MAX) {
+        write_truncated(edge, truncate);
     }
+    if (edge->truncated_count == edge->truncated_cap) {
+        edge->truncated_cap = edge->truncated_cap == 0 ? 16 : edge->truncated_cap * 2;
+        edge->truncated = rt_realloc(edge->truncated, edge->truncated_cap, sizeof(uint32_t));
+    }
+    member_announce(member, relation);
+    edge->truncated[edge->truncated_count++] = member->group->number;
+}
+
+/* TRUNCATE knows no policies: nobody has a row of the table any more. */
+static bool truncate_groups(struct route_table *table, const struct relation *relation,
+                            const struct wire_truncate *truncate)
+{
+    bool matched = table->lane_count > 0;
+
+    for (uint32_t i = 0; i < table->lane_count; i++) {
+        for (uint32_t j = 0; j < table->lanes[i].count; j++) {
+            collect_truncated(table->lanes[i].members[j], relation, truncate);
+        }
+    }
+    for (struct route_group *group = table->judged; group != NULL; group = group->next) {
+        struct member *member = group->access->oid == relation->oid ? group->members : NULL;
+        for (; member != NULL; member = member->next) {
+            collect_truncated(member, relation, truncate);
+            matched = true;
+        }
+    }
+    return matched;
 }
 
 struct wire_writer *edge_out(struct route_edge *edge)
@@ -160,6 +229,7 @@ void route_begin(struct route *route, const struct wire_begin *begin)
                     &(struct wire_position){ begin->epoch, begin->commit_lsn - 1, UINT32_MAX });
     }
     route->begin = *begin;
+    route->last_xid = begin->xid;
     route->in_transaction = true;
 }
 
@@ -169,10 +239,15 @@ void route_change(struct route *route, struct relation *relation, const struct w
 
     if (table != NULL) {
         table_prepare(table, relation);
+        if (table->match != NULL) {
+            live_judge(table, relation, change);
+        }
+        rt_counter_add(route->config.stats->matched,
+                       table->lane_count > 0 || route->hit.count > 0 ? 1 : 0);
         for (uint32_t i = 0; i < table->lane_count; i++) {
             deliver(&table->lanes[i], relation, change);
         }
-        rt_counter_add(route->config.stats->matched, table->lane_count > 0 ? 1 : 0);
+        deliver_hits(route, relation, change);
     }
     route->at.lsn = route->begin.commit_lsn;
     route->at.index = change->index;
@@ -189,10 +264,7 @@ void route_truncate(struct route *route, struct relation *const *relations, uint
             continue;
         }
         table_prepare(table, relations[i]);
-        for (uint32_t j = 0; j < table->lane_count; j++) {
-            collect_truncated(&table->lanes[j], relations[i], truncate);
-            matched = true;
-        }
+        matched = truncate_groups(table, relations[i], truncate) || matched;
     }
     for (size_t i = 0; i < route->edges.count; i++) {
         write_truncated(route->edges.items[i], truncate);
@@ -208,7 +280,7 @@ void route_end(struct route *route, const struct wire_end *end)
 
     for (size_t i = 0; i < route->open.count; i++) {
         struct route_edge *edge = route->open.items[i];
-        wire_encode_end(out_begun(edge), end);
+        wire_encode_end(edge_out_begun(edge), end);
         edge->begun = false;
         edge->open = false;
         edge->told = at;
@@ -231,6 +303,7 @@ void route_gap(struct route *route, const struct wire_gap *gap)
         route->edges.items[i]->told = route->complete;
     }
     rt_counter_add(route->config.stats->gaps, 1);
+    viewers_touch_unknown(route);
     replays_end_uncovered(route);
     snapshots_end_all(route, "a part of the change stream was lost during the snapshot");
     ahead_release(route, true);

@@ -4,6 +4,7 @@
 
 #include "broker/route/parts.h"
 #include "runtime/buf.h"
+#include "runtime/map.h"
 
 static struct wire_span span_of(const char *text)
 {
@@ -18,18 +19,41 @@ static void add_to_gauge(struct rt_gauge *gauge, double by)
 static void free_group(struct route_group *group)
 {
     struct route_table *table = group->table;
+    const struct route_config *config = &table->route->config;
 
-    for (uint32_t i = 0; i < table->group_count; i++) {
+    for (uint32_t i = 0; group->view == NULL && i < table->group_count; i++) {
         if (table->groups[i] == group) {
             table->groups[i] = table->groups[--table->group_count];
             break;
         }
     }
-    table->dirty = true;
-    add_to_gauge(table->route->config.stats->groups, -1);
+    if (group->view != NULL) {
+        *group->link = group->next;
+        if (group->next != NULL) {
+            group->next->link = group->link;
+        }
+        group->view->user = NULL;
+        (void)match_remove(table->route->match, group->filed);
+        config->events->ask_forget(config->ctx, group->view, UINT64_MAX, 0);
+        view_unref(group->view);
+    }
+    table->dirty = table->dirty || group->view == NULL;
+    add_to_gauge(config->stats->groups, -1);
     access_unref(group->access);
-    free(group->members);
+    free(group->visible);
     free(group);
+}
+
+static struct route_group *group_new(struct route_table *table, struct access *access)
+{
+    struct route_group *group = rt_alloc_line(sizeof(*group));
+
+    group->number = table->route->next_group++;
+    group->table = table;
+    group->access = access_ref(access);
+    group->users = 1;
+    add_to_gauge(table->route->config.stats->groups, 1);
+    return group;
 }
 
 static uint32_t readable_columns(const struct access *access, const struct relation *relation,
@@ -75,64 +99,130 @@ struct route_group *group_for(struct route_table *table, struct access *access)
             access_ref(access); /* the newer one: it may know other generated columns */
             access_unref(group->access);
             group->access = access;
-            group->audiences++;
+            group->users++;
             return group;
         }
     }
     if (table->group_count == ROUTE_GROUPS_MAX) {
         return NULL;
     }
-    struct route_group *group = rt_alloc(sizeof(*group));
-    group->number = table->route->next_group++;
-    group->table = table;
-    group->access = access_ref(access);
-    group->audiences = 1;
+    struct route_group *group = group_new(table, access);
     table->groups =
         rt_realloc(table->groups, (size_t)table->group_count + 1, sizeof(struct route_group *));
     table->groups[table->group_count++] = group;
-    add_to_gauge(table->route->config.stats->groups, 1);
     return group;
+}
+
+static const char *file(struct route_group *group, struct view *view)
+{
+    struct route_table *table = group->table;
+    struct route *route = table->route;
+
+    if (table->match == NULL) {
+        table->match = match_table_new(route->match, route->config.limits);
+    }
+    enum match_status status =
+        match_add(table->match, &view->match, (uint64_t)(uintptr_t)group, &group->filed);
+    if (status == MATCH_TOO_MANY_SCANNED) {
+        return "too many subscriptions of this table have no condition that can be looked up (a "
+               "column that "
+               "equals something); see policies.scanned_views";
+    }
+    if (status == MATCH_TOO_MANY_ORDERED) {
+        return "too many subscriptions of this table compare columns by order; see "
+               "policies.ordered_views";
+    }
+    return NULL;
+}
+
+struct route_group *group_for_view(struct route_table *table, struct view *view,
+                                   const char **out_why)
+{
+    uint64_t found = 0;
+    struct route_group *group = NULL;
+
+    if (table->match != NULL && match_find(table->match, view->match.key, &found)) {
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): a number that was a pointer, or bytes that are only read */
+        group = (struct route_group *)(uintptr_t)found;
+        group->users++;
+        return group;
+    }
+    group = group_new(table, view->access);
+    view_ref(view); /* the index's, which it also takes when it refuses */
+    *out_why = file(group, view);
+    if (*out_why != NULL) {
+        group_release(group);
+        return NULL;
+    }
+    group->view = view_ref(view);
+    view->user = group;
+    group->next = table->judged;
+    group->link = &table->judged;
+    if (group->next != NULL) {
+        group->next->link = &group->next;
+    }
+    table->judged = group;
+    access_ref(view->access);
+    access_unref(table->attributes);
+    table->attributes = view->access;
+    return group;
+}
+
+void group_look(struct route_group *group, const struct relation *relation)
+{
+    if (group->looked_at == relation->serial) {
+        return;
+    }
+    group->looked_at = relation->serial;
+    group->whole = true;
+    if (group->access->all) {
+        return;
+    }
+    group->visible = rt_realloc(group->visible, (size_t)relation->column_count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        group->visible[i] = access_reads(group->access, relation->columns[i].name);
+        group->whole = group->whole && group->visible[i];
+    }
 }
 
 void group_release(struct route_group *group)
 {
-    if (group != NULL && --group->audiences == 0) {
+    if (group != NULL && --group->users == 0) {
         free_group(group);
     }
 }
 
 struct member *group_join(struct route_group *group, struct route_edge *edge)
 {
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        if (group->members[i]->edge == edge) {
-            group->members[i]->count++;
-            return group->members[i];
+    for (struct member *member = group->members; member != NULL; member = member->next) {
+        if (member->edge == edge) {
+            member->count++;
+            return member;
         }
     }
-    struct member *member = rt_alloc(sizeof(*member));
-    *member = (struct member){ .group = group, .edge = edge, .count = 1 };
-    group->members =
-        rt_realloc(group->members, (size_t)group->member_count + 1, sizeof(struct member *));
-    group->members[group->member_count++] = member;
-    group->table->dirty = true;
+    struct member *member = group->own.count == 0 ? &group->own : rt_alloc(sizeof(*member));
+    *member = (struct member){ .group = group, .edge = edge, .next = group->members, .count = 1 };
+    group->members = member;
+    group->table->dirty = group->table->dirty || group->view == NULL;
     return member;
 }
 
 void group_leave(struct member *member)
 {
     struct route_group *group = member->group;
+    struct member **link = &group->members;
 
     if (--member->count > 0) {
         return;
     }
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        if (group->members[i] == member) {
-            group->members[i] = group->members[--group->member_count];
-            break;
-        }
+    while (*link != member) {
+        link = &(*link)->next;
     }
-    group->table->dirty = true;
-    free(member);
+    *link = member->next;
+    group->table->dirty = group->table->dirty || group->view == NULL;
+    if (member != &group->own) {
+        free(member);
+    }
 }
 
 void group_announce(const struct route_group *group, struct route_edge *edge, uint32_t number,
@@ -170,9 +260,11 @@ void member_announce(struct member *member, const struct relation *relation)
 
 void group_describe(struct route_group *group, const struct relation *relation)
 {
-    for (uint32_t i = 0; group->access->oid == relation->oid && i < group->member_count; i++) {
-        if (group->members[i]->announced == 0) {
-            member_announce(group->members[i], relation);
+    struct member *member = group->access->oid == relation->oid ? group->members : NULL;
+
+    for (; member != NULL; member = member->next) {
+        if (member->announced == 0) {
+            member_announce(member, relation);
         }
     }
 }

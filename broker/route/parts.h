@@ -7,25 +7,59 @@
 #ifndef PGTIDE_BROKER_ROUTE_PARTS_H
 #define PGTIDE_BROKER_ROUTE_PARTS_H
 
+#include "broker/match/index.h"
 #include "broker/route/route.h"
+#include "broker/view/view.h"
 
 struct rt_map;
+
+#define ROUTE_NO_GROUP UINT32_MAX /* to edges a replay that never brings anything */
 
 struct member {
     struct route_group *group;
     struct route_edge *edge;
+    struct member *next; /* of the group */
     uint32_t count;
     uint64_t announced; /* serial of the relation in the last GROUP sent; 0: none */
 };
 
+/* What a change reads is the first cache line: of a million groups, each is a wait. */
 struct route_group {
     uint32_t number; /* never used twice */
-    struct route_table *table;
+    bool whole;
+    uint64_t looked_at;     /* serial of the relation that `visible` and `whole` are for */
+    struct member *members; /* one for each edge */
+    struct member own; /* the first one: most groups are at one edge. Free while its count is 0 */
     struct access *access;
-    uint32_t audiences; /* that point here */
-    struct member **members;
-    uint32_t member_count;
-    struct replay *replays; /* of this group, those that wait included */
+    struct view *view; /* NULL: all rows; else it is judged, and filed in table->match */
+    bool *visible;     /* only if not `whole` */
+    struct route_table *table;
+    struct viewer *viewers;   /* of a judged one */
+    struct replay *replays;   /* of this group, those that wait included */
+    struct route_group *next; /* of table->judged */
+    struct route_group **link;
+    uint32_t users; /* audiences and viewers that point here */
+    struct match_sub filed;
+    struct wire_position blinded_at; /* up to here its part of `missing` is counted */
+};
+
+/* Subscriptions of one audience whose identity and filter are the same: they see the same rows. None for those that see all rows. */
+struct viewer {
+    struct audience *audience;
+    uint64_t key
+        [2]; /* in audience->viewers: hashes of the filter and the claims, under seeds that nobody knows */
+    void *watch;
+    struct access *access;     /* its view is, or will be, by these rights */
+    struct view *view;         /* NULL: none yet */
+    struct route_group *group; /* of `view` */
+    bool young;                /* made by the answer at hand */
+    bool settled;              /* `view` is the answer; else one is on its way */
+    bool until_end; /* unsettled until the transaction at hand has told what it touches */
+    struct viewer *group_next;
+    struct viewer **group_link;
+    struct viewer *dependent_next; /* in route->dependents */
+    struct viewer **dependent_link;
+    struct sub *subs; /* doubly linked */
 };
 
 struct lane {
@@ -48,7 +82,11 @@ struct route_table {
     uint32_t lane_count;
     uint64_t lane_serial;
     bool dirty;
-    bool asked; /* for its definition */
+    bool asked;                /* for its definition */
+    struct match_table *match; /* NULL: never had a judged group */
+    struct access
+        *attributes; /* of the newest view: it knows the numbers of the columns. Referenced */
+    struct route_group *judged; /* doubly linked; by the key of their view: match_find() */
 };
 
 struct audience {
@@ -56,8 +94,10 @@ struct audience {
     char role[WIRE_NAME_MAX + 1];
     void *watch;
     struct access *access;     /* NULL: not answered yet */
-    struct route_group *group; /* NULL unless allowed */
+    struct route_group *group; /* of those who see all rows; NULL unless allowed */
     struct sub *subs;          /* doubly linked */
+    struct rt_map *viewers;
+    bool pinned; /* stays without subscriptions for the moment */
 };
 
 struct identity {
@@ -65,7 +105,7 @@ struct identity {
     struct sub *subs; /* doubly linked */
     char *claims;     /* NULL: none, or no room (then claims_len is not 0) */
     size_t claims_len;
-    char role[WIRE_NAME_MAX + 1];
+    const char *role; /* behind this, as the claims are */
 };
 
 enum sub_state {
@@ -86,6 +126,13 @@ struct sub {
     struct sub **audience_link;
     struct sub *identity_next;
     struct sub **identity_link;
+    struct viewer *viewer; /* NULL: sees all rows, or nothing is known yet */
+    struct sub *viewer_next;
+    struct sub **viewer_link;
+    bool told;    /* it was accepted once */
+    bool changed; /* it sees another view than what its edge was told last */
+    char *filter; /* NULL: none */
+    uint32_t filter_kind;
     union {
         struct member *member; /* SUB_ARMED */
         size_t slot;           /* SUB_UNARMED */
@@ -120,6 +167,9 @@ struct replay {
     bool open;               /* its REPLAY was sent, its END not */
     bool begun;              /* its REPLAY is in the frame at hand */
     bool running;            /* in route->running */
+    bool
+        following; /* left the live stream for answers of the database: does not count against others */
+    uint64_t asked; /* route->answers + 1 when it last found no answer; 0: it may go on */
     struct resume *members;
     struct replay *group_next;
     struct replay *next; /* waiting; doubly linked */
@@ -152,6 +202,7 @@ struct unarmed {
 struct route_edge {
     struct route *route;
     void *user;
+    void *guest;
     struct rt_map *identities;
     struct rt_map *subs;
     struct wire_writer out;
@@ -165,6 +216,10 @@ struct route_edge {
     uint32_t *truncated;       /* groups of the truncate at hand */
     uint32_t truncated_count;
     uint32_t truncated_cap;
+    struct member **hits;  /* whose views the change at hand concerns, */
+    enum wire_op *hit_ops; /* and what it is to each */
+    uint32_t hit_count;
+    uint32_t hit_cap;
 };
 
 /* A list of edges; each knows by a flag whether it is in. */
@@ -176,6 +231,7 @@ struct edge_list {
 
 struct route {
     struct route_config config;
+    uint64_t seeds[2][2];
     struct rt_map *tables;  /* by schema NUL table */
     uint64_t tables_serial; /* changes with the set of tables */
     uint32_t next_group;
@@ -205,6 +261,24 @@ struct route {
     struct wire_position complete; /* likewise, and no transaction goes on behind it */
     int64_t server_time;           /* the database's clock about there */
     struct wire_writer rows;       /* scratch for rows with hidden columns */
+    struct match *match;
+    struct view_change *judged; /* scratch: the change that is being judged */
+    struct read_change {
+        const struct relation *relation; /* NULL: it could not be read */
+        struct wire_tuple new_row, old_row;
+        struct view_change *rows;  /* NULL: never used */
+    } read_ahead[ROUTE_AHEAD_MAX]; /* changes that are about to come */
+    uint32_t read_count;
+    uint32_t read_at;
+    struct edge_list hit; /* edges with hits */
+    struct route_group **undecided;
+    size_t undecided_count;
+    size_t undecided_cap;
+    struct wire_delivery hit_deliveries[ROUTE_HITS_MAX]; /* scratch: one record for one edge */
+    bool hit_visible[WIRE_COLUMNS_MAX];
+    struct viewer *dependents; /* whose policies read other tables */
+    uint32_t last_xid;         /* of the transaction that began last */
+    uint64_t answers;          /* times that the database answered */
 };
 
 /* table.c */
@@ -217,7 +291,12 @@ void table_prepare(struct route_table *table, const struct relation *relation);
 /* group.c */
 struct route_group *group_for(struct route_table *table,
                               struct access *access); /* NULL: too many */
-void group_release(struct route_group *group);        /* one audience less */
+/* The one that is judged by such a view; NULL after saying why. */
+struct route_group *group_for_view(struct route_table *table, struct view *view,
+                                   const char **out_why);
+void group_release(struct route_group *group); /* one user less */
+/* Column by column, whether the group reads it; `whole`: all of them. */
+void group_look(struct route_group *group, const struct relation *relation);
 struct member *group_join(struct route_group *group, struct route_edge *edge);
 void group_leave(struct member *member);
 /* Writes GROUP to the member's edge, once for each relation; relation NULL: what is known without one. */
@@ -233,8 +312,15 @@ void group_ask(struct route_group *group);
 
 /* subs.c */
 /* The resume, if any, becomes the subscription's. */
-void sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
-             struct audience *audience, struct resume *resume);
+struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
+                    struct audience *audience, struct resume *resume);
+/* Finds its place, if its audience has been answered. May end it. */
+void sub_begin(struct sub *sub);
+/* Whom it gets its changes with; NULL while that is not known. */
+struct route_group *sub_group(const struct sub *sub);
+/* Nowhere, until it is placed; one that was live then goes on behind `since`. Its edge is told so at once, by a replay that
+ * brings nothing: else it would take the live stream's progress for this subscription's. */
+void sub_suspend(struct sub *sub, const struct wire_position *since);
 struct audience *audience_get(struct route_table *table, const char *role);
 /* Puts an answered subscription where it belongs now; may end it. */
 void sub_place(struct sub *sub);
@@ -251,13 +337,38 @@ void unarmed_add(struct route *route, struct sub *sub);
 void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
                   const struct wire_position *position);
 
+/* viewer.c */
+/* Whether by these rights such a subscription is to be judged. */
+bool viewer_is_needed(const struct sub *sub, const struct access *access);
+/* Puts it where it belongs; the view may be there already. False: refused, and freed. */
+bool viewer_join(struct sub *sub, struct access *access);
+void viewer_leave(struct sub *sub); /* frees the viewer with the last one */
+/* Other rights: a new view follows. */
+void viewer_reconsider(struct viewer *viewer, struct access *access);
+/* The same rights, and perhaps other constants. */
+void viewer_refresh(struct viewer *viewer);
+/* The transaction at hand was lost: what it touched is not known. */
+void viewers_touch_unknown(struct route *route);
+
+/* live.c */
+/* The judged groups of a table that see the change at hand. */
+/* Counts the views that the change in `rows`, of this position, was kept from. */
+void live_count_blinded(struct route *route, const struct view_change *rows,
+                        const struct wire_position *at);
+void live_judge(struct route_table *table, const struct relation *relation,
+                const struct wire_change *change);
+/* Takes the subscriptions of a group out of the live stream; they follow behind `since`, as fast as the database answers. */
+void group_follow(struct route_group *group, const struct wire_position *since);
+
 /* session.c */
 void edge_drop_all(struct route_edge *edge);
 
 /* resume.c */
 struct resume *resume_new(const struct wire_subscribe *subscribe); /* NULL: from now on */
-void resume_free(struct resume *resume);                           /* NULL is fine */
-void resume_place(struct sub *sub); /* between transactions; may end it */
+/* Of a subscription that was live: it goes on behind `since`. */
+struct resume *resume_at(struct sub *sub, const struct wire_position *since);
+void resume_free(struct resume *resume); /* NULL is fine */
+void resume_place(struct sub *sub);      /* between transactions; may end it */
 void sub_gone(struct sub *sub, enum wire_gone_reason reason, const char *message); /* frees it */
 void ahead_remove(struct resume *resume);
 /* Who waits for a position that the stream has reached; `all`: everybody, to be judged anew. */
@@ -265,8 +376,8 @@ void ahead_release(struct route *route, bool all);
 void ahead_expire(struct route *route, rt_usec now);
 
 /* replay.c */
-/* `since` is in the window and not ahead. */
-void replay_join(struct resume *resume);
+/* `since` is in the window and not ahead. At once: without waiting for others, in a transaction too. */
+void replay_join(struct resume *resume, bool at_once);
 void replay_leave(struct resume *resume);
 void replay_start_feed(struct replay *feed);
 void replay_stop_feed(struct replay *feed);
@@ -275,11 +386,21 @@ void replays_run(struct route *route);
 /* After a gap: who was in the middle of what is gone. */
 void replays_end_uncovered(struct route *route);
 
+/* replay_judge.c */
+enum judged { JUDGED_SHOWN, JUDGED_HIDDEN, JUDGED_ASKING, JUDGED_FAILED };
+/* What an entry is to the group; *out_op with JUDGED_SHOWN. */
+enum judged replay_judge(struct replay *replay, const struct window_entry *entry,
+                         enum wire_op *out_op);
+/* Asks ahead for what comes behind an entry that has no answer yet. */
+void replay_ask_ahead(struct replay *replay, struct window_cursor cursor);
+
 /* replay_write.c */
 /* GROUP under the replay's number, once for each definition. */
 void replay_announce(struct replay *replay, const struct relation *relation);
-/* One entry of the window, in a frame of the replay's own. */
-void replay_write(struct replay *replay, const struct window_entry *entry);
+/* The record of a WINDOW_CHANGE; borrows. */
+void replay_read(const struct window_entry *entry, struct wire_change *out);
+/* One entry of the window, in a frame of the replay's own. Not before `replay_judge`. */
+void replay_write(struct replay *replay, const struct window_entry *entry, enum wire_op op);
 /* END of the transaction at hand, unless that never had one. */
 void replay_close(struct replay *replay);
 /* Sends the frame at hand when it is longer. */
@@ -308,7 +429,9 @@ void route_reach(struct route *route, const struct wire_position *position);
 
 /* fanout.c */
 struct wire_writer *
-edge_out(struct route_edge *edge);         /* to write records that belong to no transaction */
+edge_out(struct route_edge *edge); /* to write records that belong to no transaction */
+/* Likewise, of the transaction at hand. */
+struct wire_writer *edge_out_begun(struct route_edge *edge);
 void edge_cut(struct route_edge *edge);    /* sends the frame when it is large enough */
 void edge_send(struct route_edge *edge);   /* sends the frame at hand, if any */
 void edge_forget(struct route_edge *edge); /* takes it out of all lists */

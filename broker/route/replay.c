@@ -7,6 +7,8 @@
 /* An entry that is only looked at costs as much as so many bytes; one replay reads so many before it is another's turn. */
 enum { LOOK_COST = 64, SLICE = 65536 };
 
+static const char unjudged_text[] =
+    "a change could not be judged in time by the policies of the table: it may be missing";
 static const char lost_text[] = "changes after the position were dropped before they could be sent";
 
 /* --- who is in it ------------------------------------------------------------------------------------- */
@@ -54,7 +56,7 @@ static void replay_free(struct replay *replay)
     }
     *link = replay->group_next;
     if (replay->running) {
-        route->replays--;
+        route->replays -= replay->following ? 0 : 1;
         run_remove(route, replay);
     } else {
         wait_remove(route, replay);
@@ -80,41 +82,17 @@ static struct replay *replay_new(struct route_group *group, struct route_edge *e
     return replay;
 }
 
-/* One that waits, or one that has not passed `since` yet. */
+/* One that waits, if that will do, or one that has not passed `since` yet. */
 static struct replay *find_replay(const struct route_group *group, const struct route_edge *edge,
-                                  const struct wire_position *since)
+                                  const struct wire_position *since, bool at_once)
 {
     for (struct replay *replay = group->replays; replay != NULL; replay = replay->group_next) {
         if (replay->edge == edge &&
-            (!replay->running || wire_position_cmp(&replay->done, since) <= 0)) {
+            (replay->running ? wire_position_cmp(&replay->done, since) <= 0 : !at_once)) {
             return replay;
         }
     }
     return NULL;
-}
-
-void replay_join(struct resume *resume)
-{
-    struct sub *sub = resume->sub;
-    struct route_group *group = sub->audience->group;
-    struct replay *replay = find_replay(group, sub->edge, &resume->since);
-
-    if (replay == NULL) {
-        replay = replay_new(group, sub->edge, &resume->since);
-    }
-    resume->replay = replay;
-    resume->next = replay->members;
-    resume->link = &replay->members;
-    if (resume->next != NULL) {
-        resume->next->link = &resume->next;
-    }
-    replay->members = resume;
-    sub->state = SUB_REPLAYING;
-    if (replay->running) {
-        write_accept(sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
-    } else if (wire_position_cmp(&resume->since, &replay->done) < 0) {
-        replay->done = resume->since;
-    }
 }
 
 void replay_leave(struct resume *resume)
@@ -174,7 +152,7 @@ static void start(struct route *route, struct replay *replay)
 
     wait_remove(route, replay);
     run_add(route, replay);
-    route->replays++;
+    route->replays += replay->following ? 0 : 1;
     replay->number = route->next_group++;
     rt_counter_add(route->config.stats->replays, 1);
     if (relation != NULL) {
@@ -182,6 +160,33 @@ static void start(struct route *route, struct replay *replay)
     }
     for (struct resume *resume = replay->members; resume != NULL; resume = resume->next) {
         write_accept(resume->sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
+    }
+}
+
+void replay_join(struct resume *resume, bool at_once)
+{
+    struct sub *sub = resume->sub;
+    struct route_group *group = sub_group(sub);
+    struct replay *replay = find_replay(group, sub->edge, &resume->since, at_once);
+
+    if (replay == NULL) {
+        replay = replay_new(group, sub->edge, &resume->since);
+        replay->following = at_once;
+    }
+    resume->replay = replay;
+    resume->next = replay->members;
+    resume->link = &replay->members;
+    if (resume->next != NULL) {
+        resume->next->link = &resume->next;
+    }
+    replay->members = resume;
+    sub->state = SUB_REPLAYING;
+    if (replay->running) {
+        write_accept(sub, replay->number, WIRE_ACCEPT_REPLAY, &resume->since);
+    } else if (at_once) {
+        start(sub->edge->route, replay);
+    } else if (wire_position_cmp(&resume->since, &replay->done) < 0) {
+        replay->done = resume->since;
     }
 }
 
@@ -235,7 +240,42 @@ static bool is_wanted(const struct replay *replay, const struct window_transacti
 }
 
 /* What became of a turn. */
-enum turn { TURN_MORE, TURN_ALL, TURN_OTHER_TABLE };
+enum turn { TURN_MORE, TURN_ALL, TURN_ASKING, TURN_OTHER_TABLE, TURN_FAILED };
+
+/* An entry of the group's table, for somebody who wants it. */
+static enum turn read_entry(struct replay *replay, const struct window_entry *entry,
+                            const struct window_cursor *behind)
+{
+    enum wire_op op = WIRE_INSERT;
+
+    if (entry->relation->oid != replay->group->access->oid) {
+        return TURN_OTHER_TABLE;
+    }
+    switch (replay_judge(replay, entry, &op)) {
+    case JUDGED_SHOWN:
+        replay_write(replay, entry, op);
+        break;
+    case JUDGED_HIDDEN:
+        break;
+    case JUDGED_ASKING:
+        replay->asked = replay->edge->route->answers + 1;
+        replay_ask_ahead(replay, *behind);
+        return TURN_ASKING;
+    case JUDGED_FAILED:
+        return TURN_FAILED;
+    }
+    return TURN_MORE;
+}
+
+static void forget_answers(const struct replay *replay)
+{
+    const struct route_config *config = &replay->edge->route->config;
+
+    if (replay->group->view != NULL && replay->group->view->asks) {
+        config->events->ask_forget(config->ctx, replay->group->view, replay->done.lsn,
+                                   replay->done.index);
+    }
+}
 
 static enum turn read_slice(struct replay *replay, int64_t *left)
 {
@@ -259,11 +299,11 @@ static enum turn read_slice(struct replay *replay, int64_t *left)
         }
         *left -= LOOK_COST;
         if (is_wanted(replay, entry->transaction)) {
-            if (entry->relation->oid != replay->group->access->oid) {
-                return TURN_OTHER_TABLE;
+            enum turn turn = read_entry(replay, entry, &cursor);
+            if (turn != TURN_MORE) {
+                return turn;
             }
             *left -= (int64_t)entry->len;
-            replay_write(replay, entry);
         }
         replay->done.lsn = entry->transaction->lsn;
         replay->done.index = entry->index;
@@ -303,14 +343,21 @@ static bool take_turn(struct replay *replay)
         lost(replay, lost_text);
         return true;
     }
+    replay->asked = 0;
     enum turn turn = read_slice(replay, &left);
     replay_cut(replay, 0);
+    forget_answers(replay);
     route->budget -= slice - left;
     if (turn == TURN_OTHER_TABLE) {
         lost(replay, "the table was another one in between");
         return true;
     }
-    if (turn == TURN_MORE) {
+    if (turn == TURN_FAILED) {
+        rt_counter_add(route->config.stats->unjudged, 1);
+        lost(replay, unjudged_text);
+        return true;
+    }
+    if (turn == TURN_MORE || turn == TURN_ASKING) {
         return false;
     }
     if (wire_position_cmp(&replay->done, &route->complete) < 0) {
@@ -333,6 +380,14 @@ static bool has_room(const struct replay *replay)
     return config->events->room(config->ctx, replay->edge->user);
 }
 
+/* One that waits for answers is not looked at before there are new ones; a snapshot's not while its view is on its way. */
+static bool may_go_on(const struct replay *replay)
+{
+    bool judged = replay->snapshot == NULL || sub_group(replay->snapshot->resume->sub) != NULL;
+
+    return judged && replay->asked != replay->edge->route->answers + 1 && has_room(replay);
+}
+
 /* Those that wait for room do not count against those of other edges. */
 static void start_waiting(struct route *route)
 {
@@ -340,7 +395,8 @@ static void start_waiting(struct route *route)
     size_t moving = 0;
 
     for (size_t i = 0; replay != NULL && i < route->running_count; i++) {
-        moving += route->running[i]->snapshot == NULL && has_room(route->running[i]) ? 1 : 0;
+        const struct replay *other = route->running[i];
+        moving += other->snapshot == NULL && !other->following && has_room(other) ? 1 : 0;
     }
     while (replay != NULL && moving < ROUTE_REPLAYS_MAX) {
         struct replay *next = replay->next;
@@ -365,7 +421,7 @@ void replays_run(struct route *route)
         for (size_t i = 0; i < route->running_count && route->budget > 0;) {
             struct replay *replay = route->running[i];
             int64_t before = route->budget;
-            bool over = has_room(replay) && take_turn(replay);
+            bool over = may_go_on(replay) && take_turn(replay);
             moved = moved || over || route->budget < before;
             i += over ? 0 : 1;
         }

@@ -81,19 +81,24 @@ static void look(struct replay *replay, const struct relation *relation)
     }
 }
 
-static void write_change(struct replay *replay, const struct window_entry *entry)
+void replay_read(const struct window_entry *entry, struct wire_change *out)
 {
-    struct route *route = replay->edge->route;
     struct wire_span record = window_record(entry);
     struct wire_reader in;
     enum wire_type type = WIRE_CHANGE;
-    struct wire_change change;
 
     wire_reader_init(&in, record.data, record.len);
     /* It was read once when it came. */
-    wire_check(wire_next_record(&in, &type) == WIRE_OK &&
-               wire_decode_change(&in, &change) == WIRE_OK);
-    struct wire_delivery to = { .group = replay->number, .op = change.op };
+    wire_check(wire_next_record(&in, &type) == WIRE_OK && wire_decode_change(&in, out) == WIRE_OK);
+}
+
+static void write_change(struct replay *replay, const struct window_entry *entry, enum wire_op op)
+{
+    struct route *route = replay->edge->route;
+    struct wire_change change;
+
+    replay_read(entry, &change);
+    struct wire_delivery to = { .group = replay->number, .op = op };
     struct wire_deliver head = { .index = change.index,
                                  .old_kind = change.old_kind,
                                  .group_count = 1,
@@ -108,7 +113,7 @@ static void write_change(struct replay *replay, const struct window_entry *entry
     wire_encode_deliver(out_begun(replay, entry->relation), &head, &to);
 }
 
-void replay_write(struct replay *replay, const struct window_entry *entry)
+void replay_write(struct replay *replay, const struct window_entry *entry, enum wire_op op)
 {
     const struct window_transaction *transaction = entry->transaction;
 
@@ -120,7 +125,7 @@ void replay_write(struct replay *replay, const struct window_entry *entry)
                                              .commit_time = transaction->commit_time };
     }
     if (entry->kind == WINDOW_CHANGE) {
-        write_change(replay, entry);
+        write_change(replay, entry, op);
     } else {
         uint32_t flags = 0;
         struct wire_span record = window_record(entry);

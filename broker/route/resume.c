@@ -20,6 +20,15 @@ struct resume *resume_new(const struct wire_subscribe *subscribe)
     return resume;
 }
 
+struct resume *resume_at(struct sub *sub, const struct wire_position *since)
+{
+    struct resume *resume = rt_alloc(sizeof(*resume));
+
+    resume->sub = sub;
+    resume->since = *since;
+    return resume;
+}
+
 void resume_free(struct resume *resume)
 {
     if (resume != NULL) {
@@ -151,6 +160,6 @@ void resume_place(struct sub *sub)
     } else if (wire_position_cmp(&resume->since, &route->at) > 0) {
         ahead_add(route, resume);
     } else {
-        replay_join(resume);
+        replay_join(resume, false);
     }
 }

@@ -29,21 +29,36 @@ static void identity_free(struct route_edge *edge, struct identity *identity)
     drop_subs(identity);
     edge->claims_bytes -= identity->claims == NULL ? 0 : identity->claims_len;
     add_to_gauge(edge->route->config.stats->identities, -1);
-    free(identity->claims);
-    free(identity);
+    free(identity); /* in one piece */
 }
 
-/* For snapshots, which are read as this identity. Past the bound the identity goes without, and is refused snapshots. */
-static void keep_claims(struct route_edge *edge, struct identity *identity, struct wire_span claims)
+/* Claims are for policies, and for snapshots, which are read as this identity. Past the bound it goes without, and is refused
+ * both. */
+static struct identity *identity_new(struct route_edge *edge, uint64_t id, const char *role,
+                                     struct wire_span claims)
 {
-    edge->claims_bytes -= identity->claims == NULL ? 0 : identity->claims_len;
-    free(identity->claims);
-    identity->claims = NULL;
+    bool keep = claims.len > 0 && edge->claims_bytes + claims.len <= ROUTE_CLAIMS_MAX;
+    size_t role_size = strlen(role) + 1;
+    struct identity *identity =
+        rt_alloc(sizeof(*identity) + role_size + (keep ? claims.len + 1 : 0));
+    char *texts = (char *)(identity + 1);
+
+    identity->id = id;
+    memcpy(texts, role, role_size);
+    identity->role = texts;
     identity->claims_len = claims.len;
-    if (claims.len > 0 && edge->claims_bytes + claims.len <= ROUTE_CLAIMS_MAX) {
-        identity->claims = rt_strndup(claims.data, claims.len);
+    if (keep) {
+        identity->claims = texts + role_size;
+        memcpy(identity->claims, claims.data, claims.len);
         edge->claims_bytes += claims.len;
     }
+    return identity;
+}
+
+static bool same_claims(const struct identity *identity, struct wire_span claims)
+{
+    return identity->claims_len == claims.len &&
+           (identity->claims == NULL || memcmp(identity->claims, claims.data, claims.len) == 0);
 }
 
 /* A role that cannot be a name in PostgreSQL is kept as "", which no role is called. */
@@ -58,19 +73,15 @@ static const char *on_identify(struct route_edge *edge, const struct wire_identi
     }
     if (identity != NULL) {
         /* Its role is what its subscriptions were answered for. */
-        if (strcmp(identity->role, role) != 0) {
-            return "an identity changed its role";
+        if (strcmp(identity->role, role) != 0 || !same_claims(identity, identify->claims)) {
+            return "an identity changed its role or its claims";
         }
-        keep_claims(edge, identity, identify->claims);
         return NULL;
     }
     if (rt_map_count(edge->identities) >= ROUTE_IDENTITIES_MAX) {
         return "too many identities";
     }
-    identity = rt_alloc(sizeof(*identity));
-    identity->id = identify->identity;
-    memcpy(identity->role, role, sizeof(role));
-    keep_claims(edge, identity, identify->claims);
+    identity = identity_new(edge, identify->identity, role, identify->claims);
     (void)rt_map_put_u64(edge->identities, identity->id, identity);
     add_to_gauge(edge->route->config.stats->identities, 1);
     return NULL;
@@ -100,8 +111,9 @@ static const char *check_subscribe(const struct route_edge *edge,
         config->shard) {
         return "this channel belongs to another shard; is \"shards\" the same in every tier?";
     }
-    /* Showing everything to somebody who asked for less would be wrong, and refusing is clear. */
-    return subscribe->filter.len > 0 ? "filters are not supported" : NULL;
+    return memchr(subscribe->filter.data, '\0', subscribe->filter.len) != NULL
+               ? "a filter has no NUL bytes"
+               : NULL;
 }
 
 static void on_subscribe(struct route_edge *edge, const struct wire_subscribe *subscribe)
@@ -123,12 +135,23 @@ static void on_subscribe(struct route_edge *edge, const struct wire_subscribe *s
     }
     struct identity *identity = rt_map_get_u64(edge->identities, subscribe->identity);
     struct route_table *table = table_get(edge->route, channel.schema, channel.table);
-    sub_new(edge, subscribe->sub, identity, audience_get(table, identity->role),
-            resume_new(subscribe));
+    struct sub *sub = sub_new(edge, subscribe->sub, identity, audience_get(table, identity->role),
+                              resume_new(subscribe));
+    if (subscribe->filter.len > 0) {
+        sub->filter = rt_strndup(subscribe->filter.data, subscribe->filter.len);
+        sub->filter_kind = (uint32_t)subscribe->filter_kind;
+    }
+    sub_begin(sub);
 }
 
 static void on_unsubscribe(struct route_edge *edge, const struct wire_unsubscribe *unsubscribe)
 {
+    const struct route_config *config = &edge->route->config;
+
+    if (config->guests != NULL &&
+        config->guests->unsubscribe(config->ctx, edge->guest, unsubscribe->sub)) {
+        return;
+    }
     struct sub *sub = rt_map_get_u64(edge->subs, unsubscribe->sub);
 
     if (sub != NULL) { /* else it was refused in the meantime */
@@ -140,6 +163,10 @@ static void on_forget(struct route_edge *edge, const struct wire_forget *forget)
 {
     struct identity *identity = rt_map_remove_u64(edge->identities, forget->identity);
 
+    const struct route_config *config = &edge->route->config;
+    if (config->guests != NULL) {
+        config->guests->forget(config->ctx, edge->guest, forget->identity);
+    }
     if (identity != NULL) {
         identity_free(edge, identity);
     }
@@ -154,6 +181,61 @@ static void on_more(struct route_edge *edge, const struct wire_more *more)
     }
 }
 
+/* --- guests: channels that are not of tables -------------------------------------------------------------- */
+
+static struct route_speaker speaker_of(const struct route_edge *edge, uint64_t number)
+{
+    const struct identity *identity = rt_map_get_u64(edge->identities, number);
+    struct route_speaker speaker = { .identity = number, .role = "", .claims = { "", 0 } };
+
+    if (identity != NULL) {
+        speaker.role = identity->role;
+        speaker.authenticated = identity->claims_len > 0;
+        if (identity->claims != NULL) {
+            speaker.claims = (struct wire_span){ identity->claims, identity->claims_len };
+        }
+    }
+    return speaker;
+}
+
+/* An identity that is not known has no rights, and the guest refuses it. */
+static const char *guest_record(struct route_edge *edge, enum wire_type type,
+                                struct wire_reader *in)
+{
+    const struct route_config *config = &edge->route->config;
+    struct wire_publish publish;
+    struct wire_track track;
+    struct wire_untrack untrack;
+    enum wire_err err = WIRE_OK;
+
+    if (config->guests == NULL) {
+        return wire_err_text(WIRE_ERR_UNKNOWN);
+    }
+    if (type == WIRE_PUBLISH && (err = wire_decode_publish(in, &publish)) == WIRE_OK) {
+        struct route_speaker speaker = speaker_of(edge, publish.identity);
+        config->guests->publish(config->ctx, edge->guest, &publish, &speaker);
+    } else if (type == WIRE_TRACK && (err = wire_decode_track(in, &track)) == WIRE_OK) {
+        struct route_speaker speaker = speaker_of(edge, track.identity);
+        config->guests->track(config->ctx, edge->guest, &track, &speaker);
+    } else if (type == WIRE_UNTRACK && (err = wire_decode_untrack(in, &untrack)) == WIRE_OK) {
+        config->guests->untrack(config->ctx, edge->guest, &untrack);
+    }
+    return err == WIRE_OK ? NULL : wire_err_text(err);
+}
+
+/* False: it is of a table. */
+static bool guest_subscribe(struct route_edge *edge, const struct wire_subscribe *subscribe)
+{
+    const struct route_config *config = &edge->route->config;
+
+    if (config->guests == NULL || !config->guests->owns(subscribe->channel)) {
+        return false;
+    }
+    struct route_speaker speaker = speaker_of(edge, subscribe->identity);
+    config->guests->subscribe(config->ctx, edge->guest, subscribe, &speaker);
+    return true;
+}
+
 /* The reader stands behind the record's number. */
 static const char *on_record(struct route_edge *edge, enum wire_type type, struct wire_reader *in)
 {
@@ -161,15 +243,19 @@ static const char *on_record(struct route_edge *edge, enum wire_type type, struc
     struct wire_forget forget;
     struct wire_subscribe subscribe;
     struct wire_unsubscribe unsubscribe;
-    struct wire_publish publish;
     struct wire_more more;
     enum wire_err err = WIRE_ERR_UNKNOWN;
 
+    if (type == WIRE_PUBLISH || type == WIRE_TRACK || type == WIRE_UNTRACK) {
+        return guest_record(edge, type, in);
+    }
     if (type == WIRE_IDENTIFY && (err = wire_decode_identify(in, &identify)) == WIRE_OK) {
         return on_identify(edge, &identify);
     }
     if (type == WIRE_SUBSCRIBE && (err = wire_decode_subscribe(in, &subscribe)) == WIRE_OK) {
-        on_subscribe(edge, &subscribe);
+        if (!guest_subscribe(edge, &subscribe)) {
+            on_subscribe(edge, &subscribe);
+        }
     } else if (type == WIRE_UNSUBSCRIBE &&
                (err = wire_decode_unsubscribe(in, &unsubscribe)) == WIRE_OK) {
         on_unsubscribe(edge, &unsubscribe);
@@ -177,8 +263,6 @@ static const char *on_record(struct route_edge *edge, enum wire_type type, struc
         on_forget(edge, &forget);
     } else if (type == WIRE_MORE && (err = wire_decode_more(in, &more)) == WIRE_OK) {
         on_more(edge, &more);
-    } else if (type == WIRE_PUBLISH && (err = wire_decode_publish(in, &publish)) == WIRE_OK) {
-        rt_counter_add(edge->route->config.stats->ignored, 1);
     }
     return err == WIRE_OK ? NULL : wire_err_text(err);
 }

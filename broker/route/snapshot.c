@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/route/parts.h"
+#include "broker/view/filter_judge.h"
 #include "runtime/buf.h"
 
 static const char no_room[] = "too many snapshots are being read; try again later";
@@ -71,7 +72,7 @@ static void describe(struct sub *sub)
     sub->state = SUB_DESCRIBING;
     sub->resume->waiting = 0;
     list_add(&route->describing, sub->resume->snapshot);
-    group_ask(sub->audience->group);
+    group_ask(sub_group(sub));
 }
 
 static void announce(struct route_snapshot *snapshot)
@@ -91,12 +92,15 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
     const struct route_config *config = &route->config;
     struct route_snapshot *snapshot = sub->resume->snapshot;
     const struct identity *identity = sub->identity;
-    struct route_group *group = sub->audience->group;
+    struct route_group *group = sub_group(sub);
+    struct rt_buf condition = { 0 };
     struct route_snapshot_want want = {
         .schema = group->table->schema,
         .table = group->table->table,
         .role = identity->role,
-        .claims = { identity->claims == NULL ? "" : identity->claims, identity->claims_len },
+        .identity = sub->viewer == NULL || sub->viewer->view == NULL
+                        ? NULL
+                        : &sub->viewer->view->identity->policy,
         .access = group->access,
         .relation = relation,
         .page_rows = snapshot->page_rows,
@@ -108,7 +112,12 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
         (identity->claims == NULL && identity->claims_len > 0)) {
         return false;
     }
+    if (group->view != NULL && group->view->filter != NULL) {
+        filter_program_sql(group->view->filter, "t", &condition);
+        want.condition = rt_buf_cstr(&condition);
+    }
     snapshot->job = config->events->snapshot(config->ctx, snapshot, &want);
+    rt_buf_fini(&condition);
     if (snapshot->job == NULL) {
         return false;
     }
@@ -126,7 +135,7 @@ void snapshot_place(struct sub *sub)
     struct route *route = sub->edge->route;
     struct route_snapshot *snapshot = sub->resume->snapshot;
     struct relation *relation =
-        relations_of_table(route->config.relations, sub->audience->group->access->oid);
+        relations_of_table(route->config.relations, sub_group(sub)->access->oid);
     const char *gone = NULL;
 
     if (snapshot->relation != NULL) {
@@ -202,7 +211,7 @@ void snapshots_tick(struct route *route, rt_usec now)
             sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED,
                        "the definition of the table could not be had; try again later");
         } else {
-            group_ask(sub->audience->group);
+            group_ask(sub_group(sub));
         }
         snapshot = next;
     }

@@ -48,14 +48,30 @@ void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
         .sub = sub->id, .group = group, .kind = kind, .position = *position
     };
 
+    if (sub->changed) {
+        sub->changed = false;
+        wire_encode_rights(edge_out(sub->edge),
+                           &(struct wire_rights){ .sub = sub->id, .position = *position });
+    }
+    sub->told = true;
     wire_encode_accept(edge_out(sub->edge), &accept);
     edge_cut(sub->edge);
+}
+
+struct route_group *sub_group(const struct sub *sub)
+{
+    const struct viewer *viewer = sub->viewer;
+
+    if (viewer != NULL) {
+        return viewer->settled ? viewer->group : NULL;
+    }
+    return sub->audience->group;
 }
 
 void sub_arm(struct sub *sub)
 {
     struct route *route = sub->edge->route;
-    struct route_group *group = sub->audience->group;
+    struct route_group *group = sub_group(sub);
     const struct relation *relation =
         relations_of_table(route->config.relations, group->access->oid);
     struct member *member = group_join(group, sub->edge);
@@ -104,14 +120,30 @@ void sub_leave(struct sub *sub)
     sub->state = SUB_ASKING;
 }
 
-static void audience_free(struct audience *audience)
+void sub_suspend(struct sub *sub, const struct wire_position *since)
+{
+    bool live = sub->state == SUB_ARMED;
+
+    sub_leave(sub);
+    if (live) {
+        sub->resume = resume_at(sub, since);
+        write_accept(sub, ROUTE_NO_GROUP, WIRE_ACCEPT_REPLAY, since);
+    }
+}
+
+static void audience_drop_if_unused(struct audience *audience)
 {
     struct route_table *table = audience->table;
     const struct route_config *config = &table->route->config;
 
+    if (audience->subs != NULL || audience->pinned) {
+        return;
+    }
+
     config->events->unwatch(config->ctx, audience->watch);
     (void)rt_map_remove(table->audiences, audience->role, strlen(audience->role));
     group_release(audience->group);
+    rt_map_free(audience->viewers); /* empty: they live by their subscriptions */
     access_unref(audience->access);
     free(audience);
     table_drop_if_unused(table);
@@ -128,6 +160,7 @@ struct audience *audience_get(struct route_table *table, const char *role)
     audience = rt_alloc(sizeof(*audience));
     audience->table = table;
     memcpy(audience->role, role, strlen(role));
+    audience->viewers = rt_map_new();
     (void)rt_map_put(table->audiences, role, strlen(role), audience);
     audience->watch =
         config->events->watch(config->ctx, audience, table->schema, table->table, role);
@@ -139,6 +172,7 @@ void sub_free(struct sub *sub)
     struct audience *audience = sub->audience;
 
     sub_leave(sub);
+    viewer_leave(sub);
     resume_free(sub->resume);
     *sub->audience_link = sub->audience_next;
     if (sub->audience_next != NULL) {
@@ -150,14 +184,13 @@ void sub_free(struct sub *sub)
     }
     (void)rt_map_remove_u64(sub->edge->subs, sub->id);
     add_to_gauge(sub->edge->route->config.stats->subscriptions, -1);
+    free(sub->filter);
     free(sub);
-    if (audience->subs == NULL) {
-        audience_free(audience);
-    }
+    audience_drop_if_unused(audience);
 }
 
-void sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
-             struct audience *audience, struct resume *resume)
+struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
+                    struct audience *audience, struct resume *resume)
 {
     struct sub *sub = rt_alloc(sizeof(*sub));
 
@@ -183,7 +216,17 @@ void sub_new(struct route_edge *edge, uint64_t id, struct identity *identity,
     identity->subs = sub;
     (void)rt_map_put_u64(edge->subs, id, sub);
     add_to_gauge(edge->route->config.stats->subscriptions, 1);
-    if (audience->group != NULL) {
+    return sub;
+}
+
+void sub_begin(struct sub *sub)
+{
+    struct access *access = sub->audience->access;
+
+    if (access == NULL || (viewer_is_needed(sub, access) && !viewer_join(sub, access))) {
+        return;
+    }
+    if (sub_group(sub) != NULL) {
         sub_place(sub);
     }
 }
@@ -222,30 +265,73 @@ static void refuse_all(struct audience *audience, int code, const char *message)
     }
 }
 
+/* Who was told what it sees hears when that is something else. */
+static void note_change(struct sub *sub, bool other)
+{
+    sub->changed = sub->changed || (other && sub->told);
+}
+
 /* Replays and the like begin anew, from where they are; a live one moves at once. */
-static void leave_old_group(struct audience *audience)
+static void move_to_open_group(struct sub *sub, bool same)
+{
+    bool live = sub->state == SUB_ARMED;
+
+    note_change(sub, !same || sub->viewer != NULL);
+    if (sub->viewer != NULL) {
+        sub_suspend(sub, &sub->edge->route->at);
+        viewer_leave(sub);
+    } else if (!same) {
+        sub_leave(sub);
+        if (live) {
+            sub_arm(sub);
+        }
+    }
+}
+
+/* Each subscription to where it belongs by these rights. */
+static void sort_all(struct audience *audience, struct access *access, bool same_group)
 {
     struct sub *sub = audience->subs;
 
     while (sub != NULL) {
         struct sub *next = sub->audience_next;
-        bool live = sub->state == SUB_ARMED;
-        sub_leave(sub);
-        if (live) {
-            sub_arm(sub);
+        if (!viewer_is_needed(sub, access)) {
+            move_to_open_group(sub, same_group);
+        } else {
+            if (sub->viewer == NULL) {
+                note_change(sub, true);
+                sub_suspend(sub, &sub->edge->route->at);
+            }
+            (void)viewer_join(sub, access);
         }
         sub = next;
     }
 }
 
-/* Whoever is nowhere; may free the audience. */
+/* Policies that say the same may still mean another thing: functions that they call, memberships of roles. */
+static void reconsider_all(struct audience *audience, struct access *access)
+{
+    struct rt_map_iter iter = rt_map_begin(audience->viewers);
+    struct viewer *viewer = NULL;
+
+    while ((viewer = rt_map_next(&iter)) != NULL) {
+        if (viewer->access != access) {
+            viewer_reconsider(viewer, access);
+        } else if (access->rules != NULL && !viewer->young) {
+            viewer_refresh(viewer);
+        }
+        viewer->young = false;
+    }
+}
+
+/* Whoever is nowhere, and can be somewhere. */
 static void place_all(struct audience *audience)
 {
     struct sub *sub = audience->subs;
 
     while (sub != NULL) {
         struct sub *next = sub->audience_next;
-        if (sub->state == SUB_ASKING) {
+        if (sub->state == SUB_ASKING && sub_group(sub) != NULL) {
             sub_place(sub);
         }
         sub = next;
@@ -259,21 +345,32 @@ void route_access(struct audience *audience, struct access *access)
         return;
     }
     struct route_group *old = audience->group;
-    struct route_group *group = group_for(audience->table, access);
-    if (group == NULL) {
-        refuse_all(audience, WIRE_CODE_SUBSCRIPTION_FAILED,
-                   "this table is watched with too many different sets of columns");
-        return;
+    struct route_group *group = NULL;
+    bool same = audience->access != NULL && access_same_view(audience->access, access) &&
+                access_same_attributes(audience->access, access);
+    if (access->rules == NULL) {
+        group = group_for(audience->table, access);
+        if (group == NULL) {
+            refuse_all(audience, WIRE_CODE_SUBSCRIPTION_FAILED,
+                       "this table is watched with too many different sets of columns");
+            return;
+        }
     }
-    access_ref(access);
-    access_unref(audience->access);
-    audience->access = access;
+    audience->pinned = true;
+    if (!same || access->rules == NULL) {
+        access_ref(access);
+        access_unref(audience->access);
+        audience->access = access;
+    }
     audience->group = group;
-    if (old != group) {
-        leave_old_group(audience);
+    sort_all(audience, audience->access, old == group);
+    if (!same || access->rules != NULL) {
+        reconsider_all(audience, audience->access);
     }
     group_release(old);
     place_all(audience);
+    audience->pinned = false;
+    audience_drop_if_unused(audience);
 }
 
 void route_tick(struct route *route, rt_usec now)

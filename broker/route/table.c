@@ -119,6 +119,10 @@ void table_drop_if_unused(struct route_table *table)
     (void)rt_map_remove(route->tables, key.bytes, key.len);
     free_lanes(table);
     rt_map_free(table->audiences);
+    if (table->match != NULL) {
+        match_table_free(table->match);
+    }
+    access_unref(table->attributes);
     free(table->groups);
     free(table);
     count_tables(route);
@@ -136,8 +140,8 @@ void table_prepare(struct route_table *table, const struct relation *relation)
         if (group->access->oid != relation->oid) {
             continue;
         }
-        for (uint32_t j = 0; j < group->member_count; j++) {
-            lane_add(lane_of(table, group->members[j]->edge), group->members[j], relation);
+        for (struct member *member = group->members; member != NULL; member = member->next) {
+            lane_add(lane_of(table, member->edge), member, relation);
         }
     }
     table->lane_serial = relation->serial;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/sql.h"
 #include "broker/snapshot/job_impl.h"
 #include "broker/snapshot/token.h"
 #include "runtime/log.h"
@@ -263,8 +264,12 @@ struct job *job_new(const struct job_config *config)
     job->config = *config;
     sql_table_init(&job->table, config->relation, config->access);
     (void)snprintf(job->name, sizeof(job->name), "%s.%s", job->table.schema, job->table.table);
-    job->role = rt_strdup(config->role);
-    job->claims = rt_strndup(config->claims.data, config->claims.len);
+    job->table.condition = config->condition != NULL ? rt_strdup(config->condition) : NULL;
+    job->role = rt_strdup(config->identity->role);
+    sql_enter(&job->enter, config->identity);
+    if (config->identity->search_path != NULL) {
+        policy_sql_path(&job->path, "SELECT", config->identity->search_path);
+    }
     job->token = rt_strndup(config->token.data, config->token.len);
     job->token_len = config->token.len;
     job->credit = JOB_CREDIT;
@@ -294,8 +299,9 @@ void job_free(struct job *job)
     rt_buf_fini(&job->after);
     rt_buf_fini(&job->sent_after);
     rt_buf_fini(&job->sql);
+    rt_buf_fini(&job->enter);
+    rt_buf_fini(&job->path);
     free(job->role);
-    free(job->claims);
     free(job->token);
     free(job);
 }

@@ -58,14 +58,14 @@ struct job_config {
     struct snapshot_metrics *metrics;
     const struct job_events *events;
     void *ctx;
-    const struct relation *relation; /* not kept */
-    const struct access *access;     /* not kept */
-    const char *role;                /* copied */
-    struct wire_span claims;         /* copied */
-    struct wire_span token;          /* copied; "": from the beginning */
-    const char *publication;         /* outlives the job */
-    uint64_t epoch;                  /* of the stream */
-    uint32_t page_rows;              /* at most so many in a part */
+    const struct relation *relation;        /* not kept */
+    const struct access *access;            /* not kept */
+    const struct policy_identity *identity; /* as policies see it; copied */
+    struct wire_span token;                 /* copied; "": from the beginning */
+    const char *condition;   /* of filter_program_sql() for a row called t; copied; NULL: none */
+    const char *publication; /* outlives the job */
+    uint64_t epoch;          /* of the stream */
+    uint32_t page_rows;      /* at most so many in a part */
     uint32_t max_value;
     rt_usec
         timeout; /* for a statement; for a connection while there is none; for a client, without a key */

@@ -24,6 +24,7 @@ enum job_state {
     JOB_ENTERING,
     JOB_DESCRIBING,
     JOB_CATCHING, /* catch_up between two snapshots */
+    JOB_PATHING,  /* what policies find names by */
     JOB_DECLARING,
     JOB_READING, /* a page is under way; perhaps paused, with a full part and no credit */
     JOB_OWING,   /* between two pages, with a part and no credit */
@@ -43,7 +44,8 @@ struct job {
     struct sql_table table;
     char name[JOB_NAME_SIZE];
     char *role;
-    char *claims;
+    struct rt_buf enter; /* sql_enter() */
+    struct rt_buf path;  /* policy_sql_path(); "": none */
     char *token;
     size_t token_len;
     struct pg_lease *lease;

@@ -78,7 +78,7 @@ void job_adopt(struct job *job)
     job->next = (struct job_view){ 0 };
 }
 
-void job_start_reading(struct job *job)
+static void read_rows(struct job *job)
 {
     if (job->keyed) {
         read_page(job);
@@ -87,6 +87,16 @@ void job_start_reading(struct job *job)
     rt_buf_clear(&job->sql);
     sql_declare(&job->sql, &job->table);
     ask_sql(job, JOB_DECLARING, false);
+}
+
+void job_start_reading(struct job *job)
+{
+    if (job->path.len > 0) {
+        ask(job, JOB_PATHING,
+            &(struct pgconn_query){ .sql = rt_buf_cstr(&job->path), .text = true });
+    } else {
+        read_rows(job);
+    }
 }
 
 static bool held_long_enough(const struct job *job)
@@ -135,12 +145,13 @@ static void on_ready(void *ctx)
 static void enter(struct job *job)
 {
     char milliseconds[MILLISECONDS_SIZE];
-    const char *params[] = { job->role, job->claims, milliseconds };
+    const char *params[] = { milliseconds };
 
     (void)snprintf(milliseconds, sizeof(milliseconds), "%" PRId64,
                    (int64_t)(job->config.timeout / RT_MSEC));
     ask(job, JOB_ENTERING,
-        &(struct pgconn_query){ .sql = sql_enter, .param_count = 3, .params = params });
+        &(struct pgconn_query){
+            .sql = rt_buf_cstr(&job->enter), .param_count = 1, .params = params });
 }
 
 static void rest_unseen(struct job *job)
@@ -209,7 +220,8 @@ static void described(struct job *job, const PGresult *result)
                 "subscribe again");
     } else if (!keep_key(job)) {
         job_end(job, SNAPSHOT_TOKEN, WIRE_CODE_SUBSCRIPTION_FAILED,
-                "the table has another primary key now; start a new snapshot");
+                "the table has another primary key now, or this is another filter; start a new "
+                "snapshot");
     } else if (job->seen.text != NULL) {
         job->caught_up = false;
         job_set_state(job, JOB_CATCHING);
@@ -237,6 +249,8 @@ static void on_result(void *ctx, const PGresult *result)
         entered(job, result);
     } else if (job->state == JOB_DESCRIBING) {
         described(job, result);
+    } else if (job->state == JOB_PATHING) {
+        read_rows(job);
     } else if (job->state == JOB_DECLARING) {
         read_page(job);
     } else if (job->state == JOB_READING) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/sql.h"
+
 const char sql_nudge[] =
     "SELECT pg_catalog.pg_logical_emit_message(false, 'pgtide.snapshot', '')"
     " WHERE pg_catalog.pg_current_wal_insert_lsn() > pg_catalog.pg_current_wal_flush_lsn()";
@@ -12,25 +14,24 @@ const char sql_begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /* The settings of the tailer's walsender (tailer/dsn.c). An insert position right behind a page's header is one that
  * nothing has been written to: the stream would get there only with the next record. */
-const char sql_enter[] =
+static const char enter[] =
     "SELECT pg_catalog.set_config('datestyle', 'ISO, MDY', true),"
     " pg_catalog.set_config('timezone', 'UTC', true),"
     " pg_catalog.set_config('intervalstyle', 'postgres', true),"
     " pg_catalog.set_config('extra_float_digits', '3', true),"
     " pg_catalog.set_config('bytea_output', 'hex', true),"
     " pg_catalog.set_config('search_path', 'pg_catalog', true),"
-    " pg_catalog.set_config('statement_timeout', $3, true),"
-    " pg_catalog.set_config('request.jwt.claims', $2, true),"
-    " pg_catalog.set_config('role', $1, true),"
+    " pg_catalog.set_config('statement_timeout', $1, true),"
     " pg_catalog.pg_current_snapshot()::pg_catalog.text,"
     " pg_catalog.pg_current_wal_insert_lsn(),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_block_size')),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),"
     " CASE WHEN pg_catalog.current_setting('synchronous_standby_names') = '' THEN 0"
-    "  ELSE x.last + pg_catalog.age((x.last % 4294967296)::text::xid) END"
+    "  ELSE x.last + pg_catalog.age((x.last % 4294967296)::text::xid) END, ";
+static const char enter_from[] =
     " FROM (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint) "
     "x(last)";
-enum { ENTER_SNAPSHOT = 9, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_NEXT, ENTER_FIELDS };
+enum { ENTER_SNAPSHOT = 7, ENTER_LSN, ENTER_BLOCK, ENTER_SEGMENT, ENTER_NEXT, ENTER_FIELDS };
 enum { SHORT_HEADER = 24, LONG_HEADER = 40 };
 
 /* One row for each column. A column the publication leaves out, or a generated one, need not be in the stream. */
@@ -112,7 +113,19 @@ void sql_table_fini(struct sql_table *table)
     free(table->schema);
     free(table->table);
     free(table->filter);
+    free(table->condition);
     *table = (struct sql_table){ 0 };
+}
+
+void sql_enter(struct rt_buf *out, const struct policy_identity *identity)
+{
+    struct policy_identity plain = *identity;
+
+    plain.search_path =
+        NULL; /* sql_path() is later: sql_describe names things as pg_catalog has them */
+    rt_buf_puts(out, enter);
+    policy_sql_identity(out, &plain);
+    rt_buf_puts(out, enter_from);
 }
 
 /* "16/B374D848" */
@@ -133,7 +146,7 @@ const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, uint64_t *
 {
     uint64_t lsn = 0;
 
-    if (PQntuples(result) != 1 || PQnfields(result) != ENTER_FIELDS ||
+    if (PQntuples(result) != 1 || PQnfields(result) <= ENTER_FIELDS ||
         !read_lsn(PQgetvalue(result, 0, ENTER_LSN), &lsn)) {
         return NULL;
     }
@@ -253,6 +266,24 @@ static void select_rows(struct rt_buf *out, const struct sql_table *table)
     quote(out, table->schema);
     rt_buf_putc(out, '.');
     quote(out, table->table);
+    rt_buf_puts(out, table->condition != NULL ? " AS t" : "");
+}
+
+/* Which rows there are at all; returns what stands before a further condition. */
+static const char *put_conditions(struct rt_buf *out, const struct sql_table *table)
+{
+    const char *before = " WHERE ";
+
+    if (table->filter != NULL) {
+        rt_buf_printf(out, "%s(%s)", before, table->filter);
+        before = " AND ";
+    }
+    if (table->condition != NULL) {
+        rt_buf_puts(out, before);
+        rt_buf_puts(out, table->condition);
+        before = " AND ";
+    }
+    return before;
 }
 
 static bool one_operator(const struct sql_table *table)
@@ -305,13 +336,8 @@ static void behind_key(struct rt_buf *out, const struct sql_table *table)
 
 void sql_page(struct rt_buf *out, const struct sql_table *table, bool after, uint32_t limit)
 {
-    const char *before = " WHERE ";
-
     select_rows(out, table);
-    if (table->filter != NULL) {
-        rt_buf_printf(out, " WHERE (%s)", table->filter);
-        before = " AND ";
-    }
+    const char *before = put_conditions(out, table);
     if (after) {
         rt_buf_puts(out, before);
         behind_key(out, table);
@@ -327,9 +353,7 @@ void sql_declare(struct rt_buf *out, const struct sql_table *table)
 {
     rt_buf_puts(out, "DECLARE pgtide_rows NO SCROLL CURSOR FOR ");
     select_rows(out, table);
-    if (table->filter != NULL) {
-        rt_buf_printf(out, " WHERE (%s)", table->filter);
-    }
+    (void)put_conditions(out, table);
 }
 
 void sql_fetch(struct rt_buf *out, uint32_t limit)
@@ -354,6 +378,9 @@ uint64_t sql_key_print(const struct sql_table *table)
     for (uint32_t i = 0; i < table->key_count; i++) {
         hash = mix(hash, table->keys[i].name, strlen(table->keys[i].name) + 1);
         hash = mix(hash, &table->keys[i].type, sizeof(table->keys[i].type));
+    }
+    if (table->condition != NULL) {
+        hash = mix(hash, table->condition, strlen(table->condition));
     }
     return hash;
 }

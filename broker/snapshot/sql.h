@@ -8,7 +8,8 @@
  * since `>` may find another one (of text, for citext), and then rows would be lost between two pages.
  *
  * Only the rows that the stream follows: not those of children that inherit from the table, which have their own name in
- * the stream, and what a row filter of the publication lets through.
+ * the stream, and what a row filter of the publication lets through; of these, what the client's own filter does. A page of a
+ * filter that few rows satisfy may read the whole table: the statement's timeout is the bound.
  */
 #ifndef PGTIDE_BROKER_SNAPSHOT_SQL_H
 #define PGTIDE_BROKER_SNAPSHOT_SQL_H
@@ -20,6 +21,7 @@
 #include <libpq-fe.h>
 
 #include "broker/access.h"
+#include "broker/policy/fold.h"
 #include "broker/relations.h"
 #include "runtime/buf.h"
 
@@ -49,7 +51,8 @@ struct sql_table {
     struct sql_key *keys;
     uint32_t key_count;
     bool only;
-    char *filter; /* NULL: none */
+    char *filter;    /* the publication's; NULL: none */
+    char *condition; /* the client's filter, over a row called t; NULL: none */
 };
 
 /* The relation is not needed any more afterwards. */
@@ -60,10 +63,10 @@ void sql_table_fini(struct sql_table *table);
 /* Before it: what was written to the log and not flushed (nobody committed behind it) is, within wal_writer_delay. Else the
  * stream might not get to the snapshot's position before somebody else writes. May fail; then it waits. */
 extern const char sql_nudge[];
-/* A snapshot's transaction: sql_begin, then sql_enter ($1 role, $2 claims, $3 statement timeout in milliseconds), whose
+/* A snapshot's transaction: sql_begin, then sql_enter() ($1 statement timeout in milliseconds), whose
  * one row is what sql_enter_read takes. It is the first statement and so the one that the snapshot is taken for. */
 extern const char sql_begin[];
-extern const char sql_enter[];
+void sql_enter(struct rt_buf *out, const struct policy_identity *identity);
 /* The text of the snapshot, a position in the log that what it sees was written before, and, if commits wait for
  * standbys, the next transaction's number (else 0): what waits is not in the snapshot's list. NULL: not such a row. */
 const char *sql_enter_read(const PGresult *result, uint64_t *out_lsn, uint64_t *out_next);
@@ -81,7 +84,8 @@ enum sql_described sql_describe_read(struct sql_table *table, const PGresult *re
 void sql_page(struct rt_buf *out, const struct sql_table *table, bool after, uint32_t limit);
 void sql_declare(struct rt_buf *out, const struct sql_table *table);
 void sql_fetch(struct rt_buf *out, uint32_t limit);
-/* What a token is bound to: changes when the key has other columns or types. FNV-1a. */
+/* What a token is bound to: changes when the key has other columns or types, and with the condition, whose rows before the key
+ * have not been sent. FNV-1a. */
 uint64_t sql_key_print(const struct sql_table *table);
 
 #endif

@@ -36,7 +36,7 @@ struct ask_change {
     uint64_t lsn;   /* of the commit */
     uint32_t index; /* within the transaction */
     uint32_t xid;
-    const struct relation *relation;
+    struct relation *relation;      /* referenced as long as it is asked about */
     const struct view_change *rows; /* filled in for this change */
 };
 

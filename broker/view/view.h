@@ -6,7 +6,9 @@
  * Views with equal keys see the same rows and columns: they share a group and are judged once for each change.
  *
  * A change is filled in once (view_change_set), as two rows for the match index; then any number of views may be judged
- * by it. Judging: see policy/eval.h and filter_judge.h; no allocation, no lock. One thread.
+ * by it. Values stand by attribute number, not by their place in the tuple: a view outlives ALTER TABLE ADD and DROP COLUMN,
+ * and a relation need not be known to make one. The first role's policies to look at a value parse it, for all of that role.
+ * Judging: see policy/eval.h and filter_judge.h; no allocation but for the first row of a size, no lock. One thread.
  */
 #ifndef PGTIDE_BROKER_VIEW_VIEW_H
 #define PGTIDE_BROKER_VIEW_VIEW_H
@@ -17,6 +19,7 @@
 #include "broker/access.h"
 #include "broker/match/index.h"
 #include "broker/policy/fold.h"
+#include "broker/policy/rules.h"
 #include "broker/relations.h"
 #include "proto/records.h"
 
@@ -25,25 +28,41 @@ struct filter_program;
 /* Role and settings, as PostgreSQL is given them. Interned by views.h: equal ones are one. */
 struct view_identity {
     uint32_t refs;
+    uint64_t serial;               /* never 0 */
     struct policy_identity policy; /* points into what this owns */
+    /* Called once, when nobody uses it any more; then it is freed. NULL: nobody wants to know. */
+    void (*on_last)(struct view_identity *identity);
 };
 
+/* What PostgreSQL computed for one (rules, identity). Immutable, counted. */
+struct view_constants {
+    uint32_t refs;
+    struct policy_constants policy;
+};
+
+/* What judging reads is the first cache line: of a million views, each is a wait. */
 struct view {
     uint32_t refs;
-    struct access *access; /* referenced; access->rules are the policies, NULL: none apply */
-    struct view_identity *identity;    /* referenced */
-    struct policy_constants constants; /* of access->rules->program for the identity */
-    struct filter_program *filter;     /* NULL: none. Owned */
-    bool every_row;                    /* neither policy nor filter: nothing to judge */
-    bool asks;                         /* some row may be for PostgreSQL to judge */
-    const uint32_t *tables; /* whose changes alter the constants (membership sets): OIDs, sorted */
     uint32_t table_count;
-    struct match_view
-        match; /* for the index; its constants are this view, whose reference the index takes */
+    bool every_row;        /* neither policy nor filter: nothing to judge */
+    bool asks;             /* some row may be for PostgreSQL to judge */
+    struct access *access; /* referenced; access->rules are the policies, NULL: none apply */
+    struct policy_binding binding; /* of `constants` */
+    struct filter_program *filter; /* referenced; NULL: none */
+    void *user; /* of who filed it in an index; its first cache line is asked for ahead of a hit */
+    struct view_constants *constants; /* of access->rules for the identity; NULL without rules */
+    struct view_identity *identity;   /* referenced */
+    const uint32_t *tables; /* whose changes alter the constants (membership sets): OIDs, sorted */
+    /* For the index; match.constants is this view: take a reference (view_ref) for match_add(), which gives it back. Columns
+     * are attribute numbers less one. */
+    struct match_view match;
+    struct policy_arena arena; /* of tables and match */
 };
 
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view); /* NULL is fine */
+
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /* Both versions of a row of one change. Reused from change to change. */
 struct view_change;
@@ -51,12 +70,23 @@ struct view_change;
 struct view_change *view_change_new(void);
 void view_change_free(struct view_change *change);
 /* Borrows the tuples. `access`: any view's of this table, for the numbers of its columns. `now`: what the policies' now() is,
- * microseconds since 1970: the commit time. False: the rows do not fit the relation, or the relation the access. O(columns). */
+ * microseconds since 1970: the commit time. What an UPDATE did not touch and does not carry (TOAST) is taken from a complete old row.
+ * False: the rows do not fit the relation, or the relation the access; then there is neither version. O(columns). */
 bool view_change_set(struct view_change *rows, const struct relation *relation,
-                     const struct access *access, const struct wire_change *change, int64_t now);
+                     struct access *access, const struct wire_change *change, int64_t now);
+/* Another `now`, for rows that were read before it was known. */
+void view_change_set_now(struct view_change *rows, int64_t now);
 /* NULL: there is no such version. */
 const struct match_row *view_change_new_row(const struct view_change *rows);
 const struct match_row *view_change_old_row(const struct view_change *rows);
+/* The same for the fallback: cells by attribute number. */
+const struct policy_row *view_change_new_cells(const struct view_change *rows);
+const struct policy_row *view_change_old_cells(const struct view_change *rows);
+
+/* Of the views that have judged this change so far: those that do not show a version of it which the record does not carry whole,
+ * with a value they needed missing. Once for each version; borrowed until the next view_change_set(), each as long as its view. */
+const struct view *const *view_change_blinded(const struct view_change *rows, uint32_t *out_count);
+
 /* What the index does for the views it finds, for one view; MATCH_NO for a version that is not there. */
 struct view_verdict {
     enum match_verdict on_new;

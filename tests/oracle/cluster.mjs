@@ -9,7 +9,6 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 export const BUILD = process.env.PGTIDE_TEST_BUILD_DIR ?? join(ROOT, 'build/asan')
-const ORACLE = join(BUILD, 'bin/policy-oracle')
 
 function postgresBin() {
   const at = '/usr/lib/postgresql'
@@ -24,7 +23,8 @@ export class Cluster {
       ? ['setpriv', ['--reuid=postgres', '--regid=postgres', '--init-groups', command, ...args]] : [command, args]
   }
 
-  static async start(workers) {
+  // Without `oracle` only the server: no databases for policy-oracle.
+  static async start(workers, oracle = true) {
     const cluster = new Cluster()
     cluster.dir = mkdtempSync(join(tmpdir(), 'pgtide-oracle-'))
     if (process.getuid() === 0) {
@@ -41,7 +41,8 @@ export class Cluster {
       const [command, args] = cluster.as(join(bin, 'postgres'), ['-D', data, ...options.flatMap(option => ['-c', option])])
       cluster.server = spawn(command, args, { cwd: '/', stdio: 'ignore' })
       cluster.ended = new Promise(done => cluster.server.once('exit', done))
-      await cluster.oracle('postgres', ['--setup'], 100)
+      if (oracle) await cluster.oracle('postgres', ['--setup'], 100)
+      else await cluster.ready(100)
       for (let i = 0; i < workers; i++) await cluster.sql(`create database w${i} template postgres`)
     } catch (error) {
       await cluster.stop()
@@ -50,17 +51,27 @@ export class Cluster {
     return cluster
   }
 
+  async ready(tries) {
+    while (!await this.sql('select 1').then(() => true, error => { if (--tries <= 0) throw error })) {
+      await new Promise(wake => setTimeout(wake, 100))
+    }
+  }
+
   async sql(text) {
     return run(join(postgresBin(), 'psql'), ['-X', '-q', '-h', this.dir, '-U', 'postgres', '-d', 'template1', '-c', text])
   }
 
   // Its output; a failure (mismatches, or no connection within `tries`) is an error with the output.
-  async oracle(database, args, tries = 1) {
+  oracle(database, args, tries = 1) {
+    return this.run('policy-oracle', database, args, tries)
+  }
+
+  async run(program, database, args, tries = 1) {
     for (;;) {
       try {
-        return (await run(ORACLE, ['--conninfo', `host=${this.dir} user=postgres dbname=${database}`, ...args], { maxBuffer: 1 << 26 })).stdout
+        return (await run(join(BUILD, 'bin', program), ['--conninfo', `host=${this.dir} user=postgres dbname=${database}`, ...args], { maxBuffer: 1 << 26 })).stdout
       } catch (error) {
-        if (--tries <= 0) throw new Error(`policy-oracle ${args.join(' ')}: ${error.message}\n${error.stdout}\n${error.stderr}`)
+        if (--tries <= 0) throw new Error(`${program} ${args.join(' ')}: ${error.message}\n${error.stdout}\n${error.stderr}`)
         await new Promise(wake => setTimeout(wake, 100))
       }
     }

@@ -148,15 +148,30 @@ static void fold(struct round *round, const struct compiled *c, const struct ide
     for (size_t i = 0; i < WORLD_SETTINGS; i++) {
         settings[i] = (struct policy_setting){ world_setting_names[i], identity->settings[i] };
     }
-    struct policy_identity asked = { identity->role, settings, WORLD_SETTINGS };
-    policy_fold_sql(&sql, c->program, &asked, "o", "t");
+    struct policy_identity asked = { .role = identity->role,
+                                     .settings = settings,
+                                     .setting_count = WORLD_SETTINGS };
+    /* In a batch behind another identity's: nothing of that one must be left. */
+    struct policy_setting others[WORLD_SETTINGS];
+    for (size_t i = 0; i < WORLD_SETTINGS; i++) {
+        others[i] = (struct policy_setting){ world_setting_names[i], "{\"k\":\"b\"}" };
+    }
+    struct policy_identity other = { .role = "o_user",
+                                     .settings = others,
+                                     .setting_count = WORLD_SETTINGS };
+    const struct policy_fold folds[] = { { c->program, &other, "o", "t" },
+                                         { c->program, &asked, "o", "t" } };
+    struct policy_answers answers;
+    policy_fold_sql(&sql, folds, 2);
     PGresult *result = pg_last(round->judge->conn, rt_buf_cstr(&sql));
     const char *text = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
-    if (!policy_fold_read(out, c->program, text, strlen(text))) {
+    if (!policy_answers_read(&answers, text, strlen(text), 2) ||
+        !policy_fold_read(out, c->program, answers.texts[1].text, answers.texts[1].len)) {
         fprintf(stderr, "no constants: %s\n%s\n", PQerrorMessage(round->judge->conn),
                 rt_buf_cstr(&sql));
         exit(2);
     }
+    policy_answers_fini(&answers);
     PQclear(result);
     rt_buf_fini(&sql);
 }
@@ -327,19 +342,27 @@ static void note_asked(struct round *round, struct asked *asked, const struct po
     }
 }
 
+/* In both ways, where both are allowed. */
 static uint32_t judge_asked(struct round *round, const struct compiled *c,
+                            const struct policy_constants *constants,
                             const struct identity *identity, struct asked *asked)
 {
     struct policy_verdicts verdicts;
     uint32_t wrongs = 0;
 
-    if (asked->count > 0 &&
-        fallback_ask(round->judge, &c->table, identity, asked->images, asked->count, &verdicts)) {
-        for (size_t i = 0; i < asked->count; i++) {
-            uint8_t set = verdicts.verdicts[i] == POLICY_VERDICT_YES ? OUTCOME_TRUE : OUTCOME_FALSE;
-            wrongs += wrong(round, c, identity, asked->rows[i], set);
+    for (int way = 0; way < 2 && asked->count > 0; way++) {
+        bool good = way == 0 ? fallback_ask(round->judge, &c->table, c->program, identity,
+                                            asked->images, asked->count, &verdicts)
+                             : fallback_ask_set(round->judge, c->program, &constants->binding,
+                                                identity->role, asked->images, asked->count,
+                                                round->world->column_count + 1, &verdicts);
+        for (size_t i = 0; i < asked->count && good; i++) {
+            bool yes = verdicts.verdicts[i] == POLICY_VERDICT_YES;
+            wrongs += wrong(round, c, identity, asked->rows[i], outcome_of(yes));
         }
-        policy_verdicts_fini(&verdicts);
+        if (good) {
+            policy_verdicts_fini(&verdicts);
+        }
     }
     for (size_t i = 0; i < asked->count; i++) {
         rt_buf_fini(&asked->images[i]);
@@ -395,7 +418,7 @@ static bool judge_rows(struct round *round, const struct compiled *c,
         wrongs += judge_masked(round, c, constants, identity, &row, i);
     }
     tally->eval_seconds += seconds_now() - began;
-    wrongs += judge_asked(round, c, identity, asked);
+    wrongs += judge_asked(round, c, constants, identity, asked);
     free(asked);
     tally->decisions += round->judge->rows;
     count_ops(tally, c->program, round->judge->rows);
@@ -467,24 +490,5 @@ bool judge_world(struct judge *judge, uint64_t seed, uint32_t sets, uint32_t ide
     PQclear(round.rows);
     policy_facts_free(round.facts);
     judge->tally.worlds++;
-    return good;
-}
-
-bool judge_setup(struct judge *judge, bool objects)
-{
-    struct rt_buf sql = { 0 };
-
-    rt_buf_puts(&sql,
-                "SET client_min_messages = error; SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET "
-                "bytea_output = 'hex';"
-                "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET jit = off; SET "
-                "enable_seqscan = off;"
-                "SET enable_bitmapscan = off; SET search_path = ''; SET "
-                "standard_conforming_strings = on;");
-    bool good = pg_run(judge->conn, rt_buf_cstr(&sql));
-    rt_buf_clear(&sql);
-    world_setup_sql(&sql);
-    good = good && (!objects || pg_run(judge->conn, rt_buf_cstr(&sql)));
-    rt_buf_fini(&sql);
     return good;
 }

@@ -41,6 +41,8 @@ struct tally {
     uint64_t unanchored;
     uint64_t skipped;        /* decisions that an index would not have to make */
     uint64_t system_columns; /* denied because of them */
+    uint64_t sets;           /* statements for many identities that had an answer */
+    uint64_t sets_raised;
 };
 
 struct judge {
@@ -55,14 +57,16 @@ struct judge {
 
 /* A world with `sets` sets of policies and `identities` for each. False when the server cannot be talked to. */
 bool judge_world(struct judge *judge, uint64_t seed, uint32_t sets, uint32_t identities);
-bool judge_setup(struct judge *judge,
-                 bool objects); /* the session, and what policies are made of */
 
-/* fallback.c: what the broker would ask about `row`s of the world; NULL: no answer. */
+/* fallback.c: what the broker would ask about `row`s of the world; false: no answer. */
 struct policy_verdicts;
 bool fallback_ask(struct judge *judge, const struct policy_table *table,
-                  const struct identity *identity, const struct rt_buf *images, size_t count,
-                  struct policy_verdicts *out);
+                  const struct policy_program *program, const struct identity *identity,
+                  const struct rt_buf *images, size_t count, struct policy_verdicts *out);
+bool fallback_ask_set(struct judge *judge, const struct policy_program *program,
+                      const struct policy_binding *binding, const char *role,
+                      const struct rt_buf *images, size_t count, uint32_t columns,
+                      struct policy_verdicts *out);
 
 /* pg.c: one statement or several; false prints the error. */
 bool pg_run(PGconn *conn, const char *sql);
@@ -70,5 +74,7 @@ PGresult *pg_ask(PGconn *conn, const char *sql, int count, const char *const *pa
 /* The last result with rows of several statements; NULL on an error. */
 PGresult *pg_last(PGconn *conn, const char *sql);
 double seconds_now(void);
+bool judge_setup(struct judge *judge,
+                 bool objects); /* the session, and what policies are made of */
 
 #endif

@@ -118,6 +118,8 @@ static void print(const struct tally *tally, uint64_t seed)
     for (int i = 0; i < LANE_COUNT; i++) {
         printf(" %s %.2f %%", lane_names[i], 100.0 * (double)tally->lanes[i] / (double)all);
     }
+    printf("\nfor many identities at once: %" PRIu64 " statements, %" PRIu64 " more raised",
+           tally->sets, tally->sets_raised);
     printf("\nanchors: for %.1f %% of programs and identities; %.1f %% of decisions need no look",
            100.0 * (double)tally->anchored /
                (double)(tally->anchored + tally->unanchored > 0

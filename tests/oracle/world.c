@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tests/oracle/judge.h"
+
 const char *const world_roles[WORLD_ROLES] = { "o_anon",  "o_user",   "o_noinherit", "o_deep",
                                                "o_owner", "o_ownmem", "o_bypass",    "o_team" };
 const char *const world_setting_names[WORLD_SETTINGS] = { "request.jwt.claims", "app.k", "app.n" };
@@ -211,4 +213,23 @@ struct identity world_identity(struct world *world)
     out.settings[1] = PICK(rng, ks);
     out.settings[2] = PICK(rng, ns);
     return out;
+}
+
+bool judge_setup(struct judge *judge, bool objects)
+{
+    struct rt_buf sql = { 0 };
+
+    rt_buf_puts(&sql,
+                "SET client_min_messages = error; SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET "
+                "bytea_output = 'hex';"
+                "SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET jit = off; SET "
+                "enable_seqscan = off;"
+                "SET enable_bitmapscan = off; SET search_path = ''; SET "
+                "standard_conforming_strings = on;");
+    bool good = pg_run(judge->conn, rt_buf_cstr(&sql));
+    rt_buf_clear(&sql);
+    world_setup_sql(&sql);
+    good = good && (!objects || pg_run(judge->conn, rt_buf_cstr(&sql)));
+    rt_buf_fini(&sql);
+    return good;
 }

@@ -23,6 +23,7 @@
 #include "runtime/buf.h"
 #include "runtime/metrics.h"
 #include "tests/unit/broker/kit_print.h"
+#include "tests/unit/broker/kit_views.h"
 
 #define KIT_EPOCH 7u
 
@@ -49,6 +50,7 @@ struct kit {
     struct route_snapshot *handle; /* of the job, which is the kit itself */
     bool no_jobs;
     struct rt_buf jobs; /* what the job was told, one line each */
+    struct kit_views views;
 };
 
 static inline void *kit_on_watch(void *ctx, struct audience *audience, const char *schema,
@@ -115,11 +117,9 @@ static inline void *kit_on_snapshot(void *ctx, struct route_snapshot *handle,
         return NULL;
     }
     kit->handle = handle;
-    rt_buf_printf(&kit->jobs,
-                  "job %s.%s role %s claims %.*s columns %" PRIu32 " page %" PRIu32 " token %.*s\n",
-                  want->schema, want->table, want->role, (int)want->claims.len, want->claims.data,
-                  want->relation->column_count, want->page_rows, (int)want->token.len,
-                  want->token.data);
+    rt_buf_printf(&kit->jobs, "job %s.%s role %s columns %" PRIu32 " page %" PRIu32 " token %.*s\n",
+                  want->schema, want->table, want->role, want->relation->column_count,
+                  want->page_rows, (int)want->token.len, want->token.data);
     return kit;
 }
 
@@ -157,6 +157,62 @@ static inline void kit_on_cancel(void *ctx, void *job)
     rt_buf_puts(&kit->jobs, "cancel\n");
 }
 
+static inline void *kit_on_view(void *ctx, struct viewer *viewer, const struct view_want *want)
+{
+    return kit_on_view_watch(&((struct kit *)ctx)->views, viewer, want);
+}
+
+static inline void kit_on_view_unwatch(void *ctx, void *handle)
+{
+    struct kit_viewer *viewer = handle;
+
+    (void)ctx;
+    assert_non_null(viewer->viewer);
+    viewer->viewer = NULL;
+}
+
+static inline void kit_on_view_access(void *ctx, void *watch, struct access *access)
+{
+    (void)watch;
+    (void)access;
+    ((struct kit *)ctx)->views.reconsidered++;
+}
+
+static inline void kit_on_view_refresh(void *ctx, void *watch, uint32_t xid)
+{
+    (void)watch;
+    ((struct kit *)ctx)->views.refreshed = xid;
+}
+
+static inline void kit_on_interest(void *ctx, uint32_t oid, int by)
+{
+    (void)oid;
+    ((struct kit *)ctx)->views.interest += by;
+}
+
+static inline enum ask_state kit_on_ask(void *ctx, struct view *view,
+                                        const struct ask_change *change,
+                                        struct view_verdict *verdict)
+{
+    struct kit *kit = ctx;
+
+    (void)view;
+    (void)change;
+    kit->views.asked++;
+    verdict->on_new = verdict->on_new == MATCH_ASK ? kit->views.verdict : verdict->on_new;
+    verdict->on_old = verdict->on_old == MATCH_ASK ? kit->views.verdict : verdict->on_old;
+    return kit->views.answer;
+}
+
+static inline void kit_on_ask_forget(void *ctx, const struct view *view, uint64_t lsn,
+                                     uint32_t index)
+{
+    (void)ctx;
+    (void)view;
+    (void)lsn;
+    (void)index;
+}
+
 static inline const struct route_events *kit_events(void)
 {
     static const struct route_events events = {
@@ -171,6 +227,13 @@ static inline const struct route_events *kit_events(void)
         .snapshot_caught_up = kit_on_caught_up,
         .snapshot_live = kit_on_live,
         .snapshot_cancel = kit_on_cancel,
+        .view_watch = kit_on_view,
+        .view_unwatch = kit_on_view_unwatch,
+        .view_access = kit_on_view_access,
+        .view_refresh = kit_on_view_refresh,
+        .interest = kit_on_interest,
+        .ask = kit_on_ask,
+        .ask_forget = kit_on_ask_forget,
     };
 
     return &events;
@@ -198,6 +261,8 @@ static inline void kit_init(struct kit *kit)
                                    .relations = kit->relations,
                                    .window = kit->window,
                                    .stats = &kit->stats,
+                                   .limits = { .scanned = 100, .ordered = 100 },
+                                   .ahead_views = 1,
                                    .events = kit_events(),
                                    .ctx = kit };
     kit->route = route_new(&config);
@@ -301,6 +366,8 @@ static inline struct access *kit_columns(uint32_t oid, const char *columns)
          name = strtok_r(NULL, " ", &rest)) {
         access_add_column(access, name + (name[0] == '+' ? 1 : 0), name[0] == '+');
     }
+    access_add_attribute(access, "id", 1, 25);
+    access_add_attribute(access, "a", 2, 25);
     access_seal(access);
     return access;
 }
@@ -325,132 +392,22 @@ static inline void kit_deny(struct kit *kit, const char *who, int code, const ch
     access_unref(access);
 }
 
-/* --- what the tailer says --- */
-
-/* Space-separated columns; one that starts with + is generated and not streamed. */
-static inline void kit_write_relation(struct wire_writer *out, uint32_t rel, uint32_t oid,
-                                      const char *table, const char *columns)
+/* A view by its viewer's name; see kit_views.h. */
+static inline void kit_show(struct kit *kit, const char *viewer, struct access *access,
+                            const char *owner)
 {
-    struct wire_column list[8];
-    struct wire_span generated[8];
-    char copy[256];
-    char *rest = NULL;
-    struct wire_relation head = { .rel = rel,
-                                  .oid = oid,
-                                  .schema = kit_text("public"),
-                                  .table = kit_text(table),
-                                  .identity = 'f' };
+    struct view *view = kit_view(access, owner);
 
-    (void)snprintf(copy, sizeof(copy), "%s", columns);
-    for (char *name = strtok_r(copy, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest)) {
-        if (name[0] == '+') {
-            generated[head.not_streamed_count++] = kit_text(name + 1);
-        } else {
-            list[head.column_count++] = (struct wire_column){
-                .name = kit_text(name), .type_oid = 25, .typmod = -1, .shape = { "\x00", 1 }
-            };
-        }
-    }
-    wire_encode_relation(out, &head, list, generated);
+    route_view(kit_viewer(&kit->views, viewer), view, 0, "");
+    view_unref(view);
 }
 
-static inline struct relation *kit_relation(struct kit *kit, uint32_t rel, uint32_t oid,
-                                            const char *table, const char *columns)
+/* Sub `sub` of `edge` sees all rows. */
+static inline void kit_watch_all(struct kit *kit, int edge, uint64_t sub)
 {
-    struct wire_writer out = { 0 };
-    struct relation *relation = NULL;
-
-    kit_write_relation(&out, rel, oid, table, columns);
-    assert_int_equal(relations_put(kit->relations,
-                                   (struct wire_span){ (const char *)out.data, out.len },
-                                   &relation),
-                     WIRE_OK);
-    wire_writer_fini(&out);
-    return relation;
+    kit_subscribe(kit, edge, sub, 1, "table:public.t");
 }
 
-static inline void kit_write_row(struct wire_writer *out, const char *values)
-{
-    uint32_t count = 1;
-
-    for (const char *at = values; *at != '\0'; at++) {
-        count += *at == ',' ? 1 : 0;
-    }
-    wire_write_array(out, count);
-    for (const char *at = values; count > 0; count--) {
-        size_t len = strcspn(at, ",");
-        struct wire_value value = { .kind = WIRE_VALUE_TEXT, .text = at, .len = (uint32_t)len };
-        wire_write_value(out, &value);
-        at += len + 1;
-    }
-}
-
-static inline struct wire_begin kit_begin(uint64_t lsn)
-{
-    return (struct wire_begin){
-        .epoch = KIT_EPOCH, .commit_lsn = lsn, .xid = (uint32_t)lsn, .commit_time = 1
-    };
-}
-
-/* NULL values: no such row. */
-static inline void kit_write_change(struct wire_writer *out, uint32_t rel, uint32_t index,
-                                    const char *new_row, const char *old_row)
-{
-    struct wire_writer rows[2] = { { 0 }, { 0 } };
-    struct wire_change change = {
-        .rel = rel,
-        .index = index,
-        .op = new_row == NULL   ? WIRE_DELETE
-              : old_row == NULL ? WIRE_INSERT
-                                : WIRE_UPDATE,
-        .old_kind = old_row == NULL ? WIRE_OLD_NONE : WIRE_OLD_FULL,
-    };
-
-    if (new_row != NULL) {
-        kit_write_row(&rows[0], new_row);
-        change.new_row = (struct wire_tuple){ rows[0].data, rows[0].len };
-    }
-    if (old_row != NULL) {
-        kit_write_row(&rows[1], old_row);
-        change.old_row = (struct wire_tuple){ rows[1].data, rows[1].len };
-    }
-    wire_encode_change(out, &change);
-    wire_writer_fini(&rows[0]);
-    wire_writer_fini(&rows[1]);
-}
-
-static inline void kit_start(struct kit *kit, uint64_t lsn)
-{
-    struct wire_begin begin = kit_begin(lsn);
-
-    window_begin(kit->window, &begin);
-    route_begin(kit->route, &begin);
-}
-
-static inline void kit_change(struct kit *kit, struct relation *relation, uint32_t index,
-                              const char *new_row, const char *old_row)
-{
-    struct wire_writer out = { 0 };
-    struct wire_reader in;
-    struct wire_change change;
-    enum wire_type type = WIRE_BEGIN;
-
-    kit_write_change(&out, relation->rel, index, new_row, old_row);
-    wire_reader_init(&in, out.data, out.len);
-    assert_int_equal(wire_next_record(&in, &type), WIRE_OK);
-    assert_int_equal(wire_decode_change(&in, &change), WIRE_OK);
-    window_add(kit->window, relation, WINDOW_CHANGE, index,
-               (struct wire_span){ (const char *)out.data, out.len });
-    route_change(kit->route, relation, &change);
-    wire_writer_fini(&out);
-}
-
-static inline void kit_end(struct kit *kit, uint64_t lsn)
-{
-    struct wire_end end = { .commit_lsn = lsn, .end_lsn = lsn + 1, .count = 1 };
-
-    window_end(kit->window, &end, RT_SEC);
-    route_end(kit->route, &end);
-}
+#include "tests/unit/broker/kit_tailer.h"
 
 #endif

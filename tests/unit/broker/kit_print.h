@@ -121,9 +121,14 @@ static inline void kit_print_stream(struct rt_buf *out, enum wire_type type, str
     struct wire_end end;
     struct wire_progress progress;
     struct wire_fresh fresh;
+    struct wire_rights rights;
     struct wire_gap gap;
 
-    if (type == WIRE_FRESH) {
+    if (type == WIRE_RIGHTS) {
+        assert_int_equal(wire_decode_rights(in, &rights), WIRE_OK);
+        rt_buf_printf(out, "rights %" PRIu64 " ", rights.sub);
+        kit_print_position(out, &rights.position);
+    } else if (type == WIRE_FRESH) {
         assert_int_equal(wire_decode_fresh(in, &fresh), WIRE_OK);
         rt_buf_printf(out, "fresh %" PRIu64 " written %" PRId64, fresh.lsn, fresh.written_at);
     } else if (type == WIRE_BEGIN) {

@@ -50,7 +50,7 @@ static void test_paths_and_quotes_stay_inside_quotes(void **state)
 
     (void)state;
     ask(&asked, "\"a\\\"b\"->\"it's\"->0->>\"x\\\\\"=neq.'; DROP");
-    filter_sql_condition(&asked.filter, 0, &out);
+    filter_sql_condition(&asked.filter, "t", 0, &out);
     assert_string_equal(rt_buf_cstr(&out),
                         "(((t.\"a\"\"b\" -> 'it''s' -> 0 ->> E'x\\\\') <> '''; DROP'))");
     rt_buf_clear(&out);

@@ -2,7 +2,7 @@
 #include "broker/perms/catalog.h"
 #include "tests/unit/broker/kit.h"
 
-enum { FIELDS = 13 };
+enum { FIELDS = 15 };
 
 /* A row as catalog_sql returns it; NULL is NULL. */
 struct row {
@@ -38,7 +38,8 @@ static PGresult *make(const struct row *rows, int count)
 #define ROW(n, column, readable, generated)                                                        \
     {                                                                                              \
         {                                                                                          \
-            "  ", "f", n, "16400", "16384", "r", "f", "t", "f", "t", column, readable, generated   \
+            "  ", "f", n, "16400", "16384", "r", "f", "t", "f", "t", column, readable, generated,  \
+                "1", "23"                                                                          \
         }                                                                                          \
     }
 
@@ -46,7 +47,8 @@ static struct access *read_one(const struct row *rows, int count)
 {
     PGresult *result = make(rows, count);
     int row = 0;
-    struct access *access = catalog_read(result, &row, 0, &question);
+    bool secured = false;
+    struct access *access = catalog_read(result, &row, 0, &question, &secured);
 
     assert_true(row == count || row == 0);
     PQclear(result);
@@ -104,10 +106,6 @@ static void test_each_reason_to_refuse_has_its_code_and_text(void **state)
     assert_refusal(
         good, 7, "f", WIRE_CODE_FORBIDDEN,
         "table public.t is not enabled for realtime: run SELECT enable_realtime('public.t')");
-    assert_refusal(
-        good, 8, "t", WIRE_CODE_FORBIDDEN,
-        "table public.t has row-level security; this version cannot judge its policies and "
-        "shows nothing of it");
     assert_refusal(good, 9, "f", WIRE_CODE_FORBIDDEN,
                    "role \"anon\" has no USAGE on schema public");
     assert_refusal(good, 9, NULL, WIRE_CODE_FORBIDDEN,
@@ -116,6 +114,28 @@ static void test_each_reason_to_refuse_has_its_code_and_text(void **state)
                    "role \"anon\" may not SELECT from table public.t");
     assert_refusal(good, 2, "2", WIRE_CODE_SUBSCRIPTION_FAILED,
                    "the database gave no answer about public.t");
+}
+
+static void test_row_level_security_is_told_and_columns_are_numbered(void **state)
+{
+    struct row rows[] = { ROW("1", "id", "t", "f"), ROW("1", "secret", "f", "f") };
+    bool secured = false;
+    int row = 0;
+
+    (void)state;
+    rows[0].fields[8] = "t";
+    rows[1].fields[13] = "4";
+    rows[1].fields[14] = "25";
+    PGresult *result = make(rows, 2);
+    struct access *access = catalog_read(result, &row, 0, &question, &secured);
+    assert_true(secured);
+    assert_int_equal(access->code, 0);
+    assert_int_equal(access->attribute_count, 2);
+    assert_string_equal(access->attributes[1].name, "secret");
+    assert_int_equal(access->attributes[1].number, 4);
+    assert_int_equal(access->attributes[1].type, 25);
+    access_unref(access);
+    PQclear(result);
 }
 
 static void test_rows_are_told_apart_by_question(void **state)
@@ -128,7 +148,9 @@ static void test_rows_are_told_apart_by_question(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        struct access *access = catalog_read(result, &row, i, &question);
+        bool secured = true;
+        struct access *access = catalog_read(result, &row, i, &question, &secured);
+        assert_false(secured);
         codes[i] = access->code;
         access_unref(access);
     }
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_readable_columns_are_what_is_granted),
         cmocka_unit_test(test_all_columns_granted_is_the_whole_table),
         cmocka_unit_test(test_each_reason_to_refuse_has_its_code_and_text),
+        cmocka_unit_test(test_row_level_security_is_told_and_columns_are_numbered),
         cmocka_unit_test(test_rows_are_told_apart_by_question),
         cmocka_unit_test(test_unseen_transactions_are_noticed),
         cmocka_unit_test(test_request_has_a_list_for_each_part_of_the_questions),

@@ -78,6 +78,33 @@ static void test_conjunctions_take_the_smaller_side(void **state)
     kit_free(&kit);
 }
 
+/* EXISTS says IS TRUE of the set. */
+static void test_a_membership_is_the_values_of_its_set(void **state)
+{
+    static const char *const trees[] = { tree_member, tree_array, tree_in };
+    struct policy_value teams[] = { policy_value_parse(POLICY_KIND_INT, "7", 1, NULL),
+                                    policy_value_parse(POLICY_KIND_INT, "9", 1, NULL) };
+    struct policy_list list = { 2, teams };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+        struct policy_anchors anchors;
+        struct kit kit;
+        kit_compile(&kit, trees[i]);
+        kit.constants[0] = policy_value_parse(POLICY_KIND_ARRAY, "{7,9}", 5, NULL);
+        kit.constants[0].list = &list;
+        policy_anchors_find(kit.program, &kit.binding, &anchors);
+        assert_false(anchors.all);
+        assert_int_equal(anchors.count, 2);
+        assert_int_equal(anchors.list[1].column, 4);
+        kit_set(&kit, 4, "9");
+        assert_true(policy_anchors_admit(&anchors, kit.program, &kit.row));
+        kit_set(&kit, 4, "8");
+        assert_false(policy_anchors_admit(&anchors, kit.program, &kit.row));
+        kit_free(&kit);
+    }
+}
+
 static void test_without_equality_every_row_is_a_candidate(void **state)
 {
     static const char *const trees[] = { tree_public, tree_case, tree_enum, tree_regex,
@@ -99,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_an_equality),
         cmocka_unit_test(test_a_constant_that_is_nothing),
         cmocka_unit_test(test_conjunctions_take_the_smaller_side),
+        cmocka_unit_test(test_a_membership_is_the_values_of_its_set),
         cmocka_unit_test(test_without_equality_every_row_is_a_candidate),
     };
 

@@ -1,38 +1,77 @@
 /* tests/unit/broker/policy/fold_test.c - constants asked of PostgreSQL, and policies read from its catalog. */
-#include "broker/policy/fallback.h"
 #include "broker/policy/fold.h"
 #include "broker/policy/loader.h"
 #include "tests/unit/broker/policy/kit.h"
+
+#define OTHERS                                                                                     \
+    "EXCEPTION WHEN transaction_rollback OR insufficient_resources OR lock_not_available THEN "    \
+    "RAISE; WHEN OTHERS THEN pgtide_r := "
+#define MESSAGE                                                                                    \
+    "('e'::pg_catalog.text OPERATOR(pg_catalog.||) "                                               \
+    "pg_catalog.\"left\"(pg_catalog.split_part(SQLERRM, ': \"'::pg_catalog.text, 1), 200))"
+#define APPEND OTHERS "pgtide_r OPERATOR(pg_catalog.||) " MESSAGE "; END; "
 
 static void test_the_question(void **state)
 {
     static const struct policy_setting settings[] = { { "request.jwt.claims",
                                                         "{\"a\":\"it's $pgtide$\"}" } };
-    struct policy_identity identity = { "we\"ird", settings, 1 };
+    struct policy_identity identity = { .role = "we\"ird",
+                                        .settings = settings,
+                                        .setting_count = 1 };
     struct rt_buf sql = { 0 };
     struct kit kit;
 
     (void)state;
     kit_compile(&kit, tree_owner);
-    policy_fold_sql(&sql, kit.program, &identity, "pub\"lic", "p't");
+    const struct policy_fold fold = { kit.program, &identity, "pub\"lic", "p't" };
+    policy_fold_sql(&sql, &fold, 1);
     assert_string_equal(
         rt_buf_cstr(&sql),
-        "BEGIN READ ONLY; SELECT pg_catalog.set_config('role', 'we\"ird', true), "
-        "pg_catalog.set_config('request.jwt.claims', '{\"a\":\"it''s $pgtide$\"}', true); "
-        "DO $pgtide$DECLARE r pg_catalog.text[] := '{}'; v pg_catalog.text; BEGIN BEGIN EXECUTE "
-        "'EXPLAIN SELECT 1 FROM \"pub\"\"lic\".\"p''t\"'; r := r || 'v'::text; EXCEPTION WHEN "
-        "OTHERS THEN "
-        "r := r || 'e'::text; END; BEGIN v := (\"auth\".\"uid\"())::pg_catalog.text; r := r || "
-        "coalesce('v' || v, 'n'); "
-        "EXCEPTION WHEN OTHERS THEN r := r || 'e'::text; END; PERFORM "
-        "pg_catalog.set_config('pgtide.fold', "
-        "r::pg_catalog.text, true); END$pgtide$; SELECT pg_catalog.current_setting('pgtide.fold'); "
-        "COMMIT");
+        "BEGIN READ ONLY; DO $pgtide0$\n#variable_conflict use_column\nDECLARE pgtide_a "
+        "pg_catalog.text[] := ARRAY[pg_catalog.pg_current_snapshot()::pg_catalog.text]; pgtide_r "
+        "pg_catalog.text[]; pgtide_v pg_catalog.text; BEGIN pgtide_r := '{}'; BEGIN PERFORM "
+        "pg_catalog.set_config('role', 'we\"ird', true), "
+        "pg_catalog.set_config('request.jwt.claims', '{\"a\":\"it''s $pgtide$\"}', true); BEGIN "
+        "EXECUTE 'EXPLAIN SELECT 1 FROM \"pub\"\"lic\".\"p''t\"'; pgtide_r := pgtide_r "
+        "OPERATOR(pg_catalog.||) 'v'::pg_catalog.text; " APPEND
+        "BEGIN pgtide_v := (\"auth\".\"uid\"())::pg_catalog.text; pgtide_r := pgtide_r "
+        "OPERATOR(pg_catalog.||) coalesce('v'::pg_catalog.text OPERATOR(pg_catalog.||) pgtide_v, "
+        "'n'::pg_catalog.text); " APPEND OTHERS "pg_catalog.array_fill(" MESSAGE
+        ", ARRAY[2]); END; "
+        "pgtide_a := pgtide_a OPERATOR(pg_catalog.||) pgtide_r::pg_catalog.text; PERFORM "
+        "pg_catalog.set_config('search_path', '', true); PERFORM "
+        "pg_catalog.set_config('pgtide.fold', pgtide_a::pg_catalog.text, true); END$pgtide0$; "
+        "SELECT pg_catalog.current_setting('pgtide.fold'); COMMIT");
     rt_buf_clear(&sql);
-    policy_fold_sql(&sql, kit.program, &identity, "public", "$pgtide$"); /* cannot end the block */
-    assert_non_null(strstr(rt_buf_cstr(&sql), "DO $pgtide0$"));
+    const struct policy_fold again = { kit.program, &identity, "public", "$pgtide0$" };
+    policy_fold_sql(&sql, &again, 1); /* cannot end the block */
+    assert_non_null(strstr(rt_buf_cstr(&sql), "DO $pgtide1$"));
     rt_buf_fini(&sql);
     kit_free(&kit);
+}
+
+static void test_answers_in_one_text(void **state)
+{
+    static const char text[] = "{5:9:6,7,\"{v,\\\"v a,b\\\"}\",\"{v,n}\"}";
+    static const char quoted[] = "{\"5:9:6,7\",\"{v,\\\"v a\\\"}\",\"{v,n}\"}";
+    static const char *const bad[] = { "", "{5:5:}", "{5:5:,a}", "{5:5:,a,b,c}", "{5:5:,a,NULL}" };
+    struct policy_answers answers;
+
+    (void)state;
+    assert_false(policy_answers_read(&answers, text, strlen(text), 2)); /* 6,7: three elements */
+    assert_true(policy_answers_read(&answers, text, strlen(text), 3));
+    policy_answers_fini(&answers);
+    assert_true(policy_answers_read(&answers, quoted, strlen(quoted), 2));
+    assert_int_equal(answers.snapshot_len, 7);
+    assert_memory_equal(answers.snapshot, "5:9:6,7", 7);
+    assert_int_equal(answers.texts[0].len, 9);
+    assert_memory_equal(answers.texts[0].text, "{v,\"v a\"}", 9);
+    assert_memory_equal(answers.texts[1].text, "{v,n}", 5);
+    policy_answers_fini(&answers);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(policy_answers_read(&answers, bad[i], strlen(bad[i]), 2));
+        assert_null(answers.bytes);
+    }
 }
 
 static struct policy_constants answer(const struct kit *kit, const char *text, bool good)
@@ -63,8 +102,12 @@ static void test_the_answer(void **state)
     assert_int_equal(constants.binding.values[0].state, VALUE_ERROR);
     assert_true(constants.binding.errors);
     policy_constants_fini(&constants);
-    constants = answer(&kit, "{e,n}", true);
+    constants = answer(&kit, "{ewhy,n}", true);
     assert_true(constants.binding.refused);
+    assert_string_equal(constants.error, "why");
+    policy_constants_fini(&constants);
+    constants = answer(&kit, "{v,e}", true);
+    assert_null(constants.error);
     policy_constants_fini(&constants);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         constants = answer(&kit, bad[i], false);
@@ -139,68 +182,6 @@ static void test_rows_of_policies(void **state)
     policy_facts_free(facts);
 }
 
-static void test_an_image_of_a_row(void **state)
-{
-    struct policy_cell cells[5] = { 0 };
-    struct policy_row row = { 5, cells };
-    struct rt_buf out = { 0 };
-
-    (void)state;
-    policy_row_set(&row, 1, POLICY_CELL_TEXT, "1", 1);
-    policy_row_set(&row, 2, POLICY_CELL_NULL, "", 0);
-    policy_row_set(&row, 3, POLICY_CELL_DROPPED, "", 0);
-    policy_row_set(&row, 4, POLICY_CELL_TEXT, "a\"b\\,", 5);
-    policy_row_set(&row, 5, POLICY_CELL_TEXT, "", 0);
-    assert_true(policy_image_write(&out, &row, 5));
-    assert_string_equal(rt_buf_cstr(&out), "(\"1\",,\"a\"\"b\\\\,\",\"\")");
-    assert_false(policy_image_write(&out, &row, 6));
-    policy_row_set(&row, 2, POLICY_CELL_UNCHANGED, "", 0);
-    assert_false(policy_image_write(&out, &row, 5));
-    rt_buf_fini(&out);
-}
-
-static void test_the_fallback(void **state)
-{
-    const char *const one[POLICY_LOADER_COLUMNS] = {
-        "1", "P", "a", "1", "1", tree_owner, "one", ""
-    };
-    const char *const two[POLICY_LOADER_COLUMNS] = {
-        "1", "P", "b", "1", "1", tree_owner, "two", ""
-    };
-    const char *const check[POLICY_LOADER_COLUMNS] = { "1", "P", "c", "1", "0", "", "", "" };
-    const char *const both[POLICY_LOADER_COLUMNS] = {
-        "1", "P", "d", "0", "1", tree_owner, "and", ""
-    };
-    static const char *const images[] = { "(1)", "(it's)" };
-    struct policy_table table = { 0 };
-    struct policy_identity identity = { "r", NULL, 0 };
-    struct policy_question question = { &table, &identity };
-    struct policy_verdicts verdicts;
-    struct rt_buf sql = { 0 };
-
-    (void)state;
-    policy_table_add(&table, one);
-    policy_table_add(&table, two);
-    policy_table_add(&table, check);
-    policy_table_add(&table, both);
-    struct policy_batch batch = { "s", "t", images, 2, &question, 1 };
-    policy_fallback_sql(&sql, &batch);
-    const char *text = rt_buf_cstr(&sql);
-    assert_non_null(strstr(text, "WHERE ((two) OR (one)) AND (and);"));
-    assert_non_null(strstr(text, "ARRAY['(1)', '(it''s)']::\"s\".\"t\"[]"));
-    assert_non_null(strstr(text, "PERFORM pg_catalog.set_config('role', 'r', true);"));
-    assert_true(policy_fallback_read(&verdicts, "{5:5:,1,e}", 10, 2));
-    assert_string_equal(verdicts.snapshot, "5:5:");
-    assert_int_equal(verdicts.verdicts[0], POLICY_VERDICT_YES);
-    assert_int_equal(verdicts.verdicts[1], POLICY_VERDICT_ERROR);
-    policy_verdicts_fini(&verdicts);
-    assert_false(policy_fallback_read(&verdicts, "{5:5:,1}", 8, 2));
-    assert_false(policy_fallback_read(&verdicts, "{5:5:,1,1,1}", 12, 2));
-    assert_false(policy_fallback_read(&verdicts, "", 0, 0));
-    policy_table_fini(&table);
-    rt_buf_fini(&sql);
-}
-
 static void test_wanted_facts(void **state)
 {
     struct policy_facts *facts = policy_facts_new();
@@ -227,10 +208,10 @@ static void test_wanted_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_question),      cmocka_unit_test(test_the_answer),
-        cmocka_unit_test(test_who_is_exempt),     cmocka_unit_test(test_rows_of_policies),
-        cmocka_unit_test(test_an_image_of_a_row), cmocka_unit_test(test_the_fallback),
-        cmocka_unit_test(test_wanted_facts),
+        cmocka_unit_test(test_the_question),  cmocka_unit_test(test_the_answer),
+        cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_rows_of_policies),
+
+        cmocka_unit_test(test_wanted_facts),  cmocka_unit_test(test_answers_in_one_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static struct relation *begin(struct kit *kit)
     ask(kit, 7, "");
     allow(kit, "*");
     kit_expect(kit, 0, "group 2 public.t id@0,a@1\naccept 7 snapshot group 2 400/end\n");
-    expect_jobs(kit, "job public.t role anon claims {} columns 2 page 50 token \n");
+    expect_jobs(kit, "job public.t role anon columns 2 page 50 token \n");
     return t;
 }
 
@@ -157,7 +157,7 @@ static void test_credit_and_token_go_to_the_job(void **state)
     (void)prepare(kit);
     ask(kit, 7, "where it was");
     allow(kit, "*");
-    expect_jobs(kit, "job public.t role anon claims {} columns 2 page 50 token where it was\n");
+    expect_jobs(kit, "job public.t role anon columns 2 page 50 token where it was\n");
     wire_encode_more(&out, &(struct wire_more){ .sub = 7, .parts = 3 });
     wire_encode_more(&out, &(struct wire_more){ .sub = 99, .parts = 3 });
     assert_null(kit_message(kit, 0, &out));

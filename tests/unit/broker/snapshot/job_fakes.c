@@ -218,9 +218,9 @@ void fake_start(const struct fake_options *options)
         .events = &events,
         .relation = &relation,
         .access = access,
-        .role = "anon",
-        .claims = { "{}", 2 },
+        .identity = &(const struct policy_identity){ .role = "anon" },
         .token = { token, strlen(token) },
+        .condition = options->condition,
         .publication = "pgtide",
         .epoch = 7,
         .page_rows = options->page_rows == 0 ? 500 : options->page_rows,
@@ -300,8 +300,8 @@ void fake_page_end(void)
 
 void fake_enter(const char *snapshot, const char *lsn, bool keyed)
 {
-    const char *const entered[] = { "", "", "",       "",  "",     "",         "",
-                                    "", "", snapshot, lsn, "8192", "16777216", "" };
+    const char *const entered[] = { "",       "",  "",     "",         "", "",    "",
+                                    snapshot, lsn, "8192", "16777216", "", "anon" };
     const char *const described[] = {
         "16384",
         "r",
@@ -327,7 +327,7 @@ void fake_enter(const char *snapshot, const char *lsn, bool keyed)
     fake_expect("ask BEGIN ISOLATION LEVEL REPEATABLE READ \n");
     fake_done();
     fake_expect("ask SELECT pg_catalog.set_config('datestyl\n");
-    give(rows_result(entered, 1, 14));
+    give(rows_result(entered, 1, 13));
     if (fake.lease != NULL) {
         fake_expect("ask SELECT c.oid, c.relkind, p.about ->> '\n");
         give(rows_result(described, 2, 9));

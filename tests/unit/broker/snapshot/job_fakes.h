@@ -30,6 +30,7 @@ extern struct fake fake;
 
 struct fake_options {
     const char *token;
+    const char *condition;
     uint32_t page_rows;
     rt_usec roll_after;
 };

@@ -259,7 +259,14 @@ static void test_a_token_that_does_not_fit_is_gone(void **state)
     fake_start(&(struct fake_options){ .token = token });
     rt_buf_clear(&fake.said);
     fake_enter("6:6:", "0/64", false);
-    fake_expect("gone the table has another primary key now; start a new snapshot\ngive back\n");
+    fake_expect("gone the table has another primary key now, or this is another filter; start a "
+                "new snapshot\ngive back\n");
+    fake_stop();
+    fake_start(&(struct fake_options){ .token = token, .condition = "((t.id = '1') IS TRUE)" });
+    rt_buf_clear(&fake.said);
+    fake_enter("6:6:", "0/64", true);
+    fake_expect("gone the table has another primary key now, or this is another filter; start a "
+                "new snapshot\ngive back\n");
     fake_stop();
     fake_start(&(struct fake_options){ .token = token });
     rt_buf_clear(&fake.said);

@@ -109,6 +109,34 @@ static void test_filters_and_partitioned_tables(void **state)
     drop(&fixture);
 }
 
+static void test_a_clients_filter_is_a_condition_of_every_page(void **state)
+{
+    const char *const cells[][9] = { ID("1"), NAME(NULL), FLAG };
+    struct fixture fixture;
+
+    (void)state;
+    make(&fixture, NULL);
+    uint64_t without = 0;
+    assert_int_equal(describe(&fixture, cells, 3), SQL_SAME);
+    without = sql_key_print(&fixture.table);
+    fixture.table.condition = rt_strdup("((t.\"flag\" IS TRUE) IS TRUE)");
+    assert_int_equal(describe(&fixture, cells, 3), SQL_SAME); /* asked again: it stays */
+    assert_string_equal(page(&fixture, false),
+                        "SELECT \"id\", \"na\"\"me\", \"flag\" FROM ONLY \"my schema\".\"t\" AS t"
+                        " WHERE ((t.\"flag\" IS TRUE) IS TRUE) ORDER BY \"id\" LIMIT 500");
+    fixture.table.filter = rt_strdup("(id > 0)");
+    assert_string_equal(page(&fixture, true),
+                        "SELECT \"id\", \"na\"\"me\", \"flag\" FROM ONLY \"my schema\".\"t\" AS t"
+                        " WHERE ((id > 0)) AND ((t.\"flag\" IS TRUE) IS TRUE) AND"
+                        " (\"id\" OPERATOR(pg_catalog.>) $1) ORDER BY \"id\" LIMIT 500");
+    rt_buf_clear(&fixture.text);
+    sql_declare(&fixture.text, &fixture.table);
+    assert_non_null(strstr(rt_buf_cstr(&fixture.text), "AS t WHERE ((id > 0)) AND ((t."));
+    /* A token of other rows is of no use. */
+    assert_true(sql_key_print(&fixture.table) != without);
+    drop(&fixture);
+}
+
 static void test_without_a_readable_key_there_is_a_cursor(void **state)
 {
     const char *const cells[][9] = { ID("2"), NAME("1"), FLAG };
@@ -153,9 +181,9 @@ static void test_another_definition_is_noticed(void **state)
 
 static void assert_lsn(const char *lsn, uint64_t expected)
 {
-    const char *cells[14] = { "", "", "",     "",  "",     "",         "",
-                              "", "", "5:5:", lsn, "8192", "16777216", "9" };
-    PGresult *result = rows_result(cells, 1, 14);
+    const char *cells[13] = { "",     "",  "",     "",         "",  "",    "",
+                              "5:5:", lsn, "8192", "16777216", "9", "role" };
+    PGresult *result = rows_result(cells, 1, 13);
     uint64_t found = 0;
     uint64_t next = 0;
 
@@ -197,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_pages_follow_a_composite_key_in_index_order),
         cmocka_unit_test(test_operators_that_differ_are_written_out),
         cmocka_unit_test(test_filters_and_partitioned_tables),
+        cmocka_unit_test(test_a_clients_filter_is_a_condition_of_every_page),
         cmocka_unit_test(test_without_a_readable_key_there_is_a_cursor),
         cmocka_unit_test(test_another_definition_is_noticed),
         cmocka_unit_test(test_a_position_behind_a_header_is_the_page),

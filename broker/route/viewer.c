@@ -1,0 +1,386 @@
+/* broker/route/viewer.c - viewers: an identity and a filter, from the question what they see to the group of the answer.
+ *
+ * A viewer whose view is on its way is not settled: its subscriptions are nowhere, and those that were live remember how far
+ * they came. When the view is there they go on from the window, judged by it, without anybody else having waited.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/policy/rules.h"
+#include "broker/route/parts.h"
+#include "runtime/buf.h"
+#include "runtime/map.h"
+
+bool viewer_is_needed(const struct sub *sub, const struct access *access)
+{
+    return access->rules != NULL || sub->filter != NULL;
+}
+
+/* The claims matter where there are policies; the filter always. */
+static void make_key(const struct sub *sub, const struct access *access, uint64_t key[2])
+{
+    const struct identity *identity = sub->identity;
+    const struct route *route = sub->edge->route;
+    const char *filter = sub->filter == NULL ? "" : sub->filter;
+    bool claims = access->rules != NULL && identity->claims_len > 0;
+
+    for (int i = 0; i < 2; i++) {
+        uint64_t parts[] = {
+            sub->filter_kind,
+            rt_seeded_hash(route->seeds[i], filter, strlen(filter)),
+            claims ? rt_seeded_hash(route->seeds[i], identity->claims, identity->claims_len) : 0,
+            identity->claims_len * claims,
+        };
+        key[i] = rt_seeded_hash(route->seeds[i], parts, sizeof(parts));
+    }
+}
+
+/* --- tables that policies read ------------------------------------------------------------------------ */
+
+static void set_interest(struct viewer *viewer, int by)
+{
+    const struct route_config *config = &viewer->audience->table->route->config;
+    const struct policy_rules *rules = viewer->access->rules;
+
+    for (uint32_t i = 0; rules != NULL && i < rules->program->table_count; i++) {
+        config->events->interest(config->ctx, rules->program->tables[i], by);
+    }
+}
+
+static void depend(struct viewer *viewer)
+{
+    struct route *route = viewer->audience->table->route;
+
+    set_interest(viewer, +1);
+    if (viewer->access->rules != NULL && viewer->access->rules->program->table_count > 0) {
+        viewer->dependent_next = route->dependents;
+        viewer->dependent_link = &route->dependents;
+        if (viewer->dependent_next != NULL) {
+            viewer->dependent_next->dependent_link = &viewer->dependent_next;
+        }
+        route->dependents = viewer;
+    }
+}
+
+static void undepend(struct viewer *viewer)
+{
+    set_interest(viewer, -1);
+    if (viewer->dependent_link != NULL) {
+        *viewer->dependent_link = viewer->dependent_next;
+        if (viewer->dependent_next != NULL) {
+            viewer->dependent_next->dependent_link = viewer->dependent_link;
+        }
+        viewer->dependent_link = NULL;
+    }
+}
+
+/* --- who is in it ------------------------------------------------------------------------------------- */
+
+static void leave_group(struct viewer *viewer)
+{
+    struct route_group *group = viewer->group;
+
+    if (group == NULL) {
+        return;
+    }
+    viewer->group = NULL;
+    *viewer->group_link = viewer->group_next;
+    if (viewer->group_next != NULL) {
+        viewer->group_next->group_link = viewer->group_link;
+    }
+    group_release(group);
+}
+
+static void enter_group(struct viewer *viewer, struct route_group *group)
+{
+    leave_group(viewer); /* after the new one was taken: it may be the same */
+    viewer->group = group;
+    viewer->group_next = group->viewers;
+    viewer->group_link = &group->viewers;
+    if (viewer->group_next != NULL) {
+        viewer->group_next->group_link = &viewer->group_next;
+    }
+    group->viewers = viewer;
+}
+
+static void viewer_free(struct viewer *viewer)
+{
+    struct audience *audience = viewer->audience;
+    const struct route_config *config = &audience->table->route->config;
+
+    undepend(viewer);
+    config->events->view_unwatch(config->ctx, viewer->watch);
+    (void)rt_map_remove(audience->viewers, viewer->key, sizeof(viewer->key));
+    leave_group(viewer);
+    view_unref(viewer->view);
+    access_unref(viewer->access);
+    free(viewer);
+}
+
+static struct viewer *viewer_new(const struct sub *sub, struct access *access,
+                                 const uint64_t key[2])
+{
+    struct audience *audience = sub->audience;
+    struct route_table *table = audience->table;
+    const struct route_config *config = &table->route->config;
+    const struct identity *identity = sub->identity;
+    bool claims = access->rules != NULL && identity->claims_len > 0;
+    struct viewer *viewer = rt_alloc(sizeof(*viewer));
+    const char *filter = sub->filter == NULL ? "" : sub->filter;
+    struct view_want want = {
+        .schema = table->schema,
+        .table = table->table,
+        .role = audience->role,
+        .claims = { claims ? identity->claims : "", claims ? identity->claims_len : 0 },
+        .filter = { filter, strlen(filter) },
+        .dialect = (enum filter_dialect)sub->filter_kind,
+        .access = access,
+    };
+
+    viewer->audience = audience;
+    viewer->key[0] = key[0];
+    viewer->key[1] = key[1];
+    viewer->access = access_ref(access);
+    viewer->young = audience->pinned;
+    (void)rt_map_put(audience->viewers, viewer->key, sizeof(viewer->key), viewer);
+    depend(viewer);
+    viewer->watch = config->events->view_watch(config->ctx, viewer, &want);
+    if (viewer->dependent_link != NULL) {
+        /* What the stream has passed already, and a session may not see yet. */
+        config->events->view_refresh(config->ctx, viewer->watch, table->route->last_xid);
+    }
+    return viewer;
+}
+
+bool viewer_join(struct sub *sub, struct access *access)
+{
+    struct audience *audience = sub->audience;
+    uint64_t key[2];
+
+    if (access->rules != NULL && sub->identity->claims == NULL && sub->identity->claims_len > 0) {
+        sub_refuse(sub, WIRE_CODE_SUBSCRIPTION_FAILED,
+                   "the server keeps too many claims already; try again later");
+        return false;
+    }
+    make_key(sub, access, key);
+    struct viewer *viewer = rt_map_get(audience->viewers, key, sizeof(key));
+    if (sub->viewer == NULL || sub->viewer != viewer) {
+        if (viewer == NULL) {
+            viewer = viewer_new(sub, access, key);
+        }
+        viewer_leave(sub);
+        sub->viewer = viewer;
+        sub->viewer_next = viewer->subs;
+        sub->viewer_link = &viewer->subs;
+        if (sub->viewer_next != NULL) {
+            sub->viewer_next->viewer_link = &sub->viewer_next;
+        }
+        viewer->subs = sub;
+    }
+    return true;
+}
+
+void viewer_leave(struct sub *sub)
+{
+    struct viewer *viewer = sub->viewer;
+
+    if (viewer == NULL) {
+        return;
+    }
+    sub->viewer = NULL;
+    *sub->viewer_link = sub->viewer_next;
+    if (sub->viewer_next != NULL) {
+        sub->viewer_next->viewer_link = sub->viewer_link;
+    }
+    if (viewer->subs == NULL) {
+        viewer_free(viewer);
+    }
+}
+
+/* --- answers ------------------------------------------------------------------------------------------ */
+
+/* Whoever reads rows goes on with that: PostgreSQL shows them as it sees fit. What the window has for them waits (replay.c), and
+ * only another view ends it. */
+static void suspend(struct viewer *viewer, const struct wire_position *since)
+{
+    struct sub *sub = viewer->subs;
+
+    viewer->settled = false;
+    while (sub != NULL) {
+        struct sub *next = sub->viewer_next;
+        if (sub->state != SUB_SNAPSHOT) {
+            sub_suspend(sub, since);
+        }
+        sub = next;
+    }
+}
+
+static void leave_snapshots(struct viewer *viewer)
+{
+    for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
+        if (sub->state == SUB_SNAPSHOT) {
+            sub_leave(sub);
+        }
+    }
+}
+
+/* May free the viewer. */
+static void settle(struct viewer *viewer)
+{
+    struct sub *sub = viewer->subs;
+    const struct route_config *config = &viewer->audience->table->route->config;
+
+    viewer->settled = true;
+    viewer->until_end = false;
+    config->events->wake(config->ctx); /* snapshots may have waited */
+    while (sub != NULL) {
+        struct sub *next = sub->viewer_next;
+        if (sub->state == SUB_ASKING) {
+            sub_place(sub);
+        }
+        sub = next;
+    }
+}
+
+static void refuse(struct viewer *viewer, int code, const char *message)
+{
+    struct sub *sub = viewer->subs;
+
+    while (sub != NULL) { /* the viewer is gone with the last one */
+        struct sub *next = sub->viewer_next;
+        sub_refuse(sub, code, message);
+        sub = next;
+    }
+}
+
+void viewer_reconsider(struct viewer *viewer, struct access *access)
+{
+    struct route *route = viewer->audience->table->route;
+    const struct route_config *config = &route->config;
+
+    suspend(viewer, &route->at);
+    viewer->until_end = false;
+    undepend(viewer);
+    access_ref(access);
+    access_unref(viewer->access);
+    viewer->access = access;
+    depend(viewer);
+    config->events->view_access(config->ctx, viewer->watch, access);
+    if (viewer->dependent_link != NULL) {
+        config->events->view_refresh(config->ctx, viewer->watch, route->last_xid);
+    }
+}
+
+void viewer_refresh(struct viewer *viewer)
+{
+    struct route *route = viewer->audience->table->route;
+
+    suspend(viewer, &route->at);
+    route->config.events->view_refresh(route->config.ctx, viewer->watch, 0);
+}
+
+static void note_change(struct viewer *viewer, const struct view *view)
+{
+    const struct wire_span *a = viewer->view == NULL ? NULL : &viewer->view->match.key;
+    const struct wire_span *b = &view->match.key;
+    bool other = a == NULL || a->len != b->len || memcmp(a->data, b->data, a->len) != 0;
+
+    for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
+        sub->changed = sub->changed || (other && sub->told);
+    }
+}
+
+void route_view(struct viewer *viewer, struct view *view, int code, const char *message)
+{
+    struct route_table *table = viewer->audience->table;
+    const char *why = NULL;
+
+    if (view == NULL) {
+        refuse(viewer, code, message);
+        return;
+    }
+    struct route_group *group = group_for_view(table, view, &why);
+    if (group == NULL) {
+        refuse(viewer, WIRE_CODE_SUBSCRIPTION_FAILED, why);
+        return;
+    }
+    note_change(viewer, view);
+    if (viewer->settled) { /* an answer that nobody waited for */
+        suspend(viewer, &table->route->at);
+    }
+    if (viewer->group != group) {
+        leave_snapshots(viewer);
+    }
+    enter_group(viewer, group);
+    view_ref(view);
+    view_unref(viewer->view);
+    viewer->view = view;
+    if (viewer->until_end) {
+        return; /* what the transaction at hand touches is not known yet */
+    }
+    settle(viewer);
+}
+
+/* --- transactions that touch them ---------------------------------------------------------------------- */
+
+static bool reads(const struct viewer *viewer, const uint32_t *oids, uint32_t count)
+{
+    const struct policy_rules *rules = viewer->access->rules;
+
+    for (uint32_t i = 0; i < rules->program->table_count; i++) {
+        for (uint32_t j = 0; j < count; j++) {
+            if (rules->program->tables[i] == oids[j]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void touch(struct viewer *viewer, bool touched, bool whole, uint32_t xid, uint64_t lsn)
+{
+    struct route *route = viewer->audience->table->route;
+    const struct route_config *config = &route->config;
+    struct wire_position before = { route->at.epoch, lsn - 1, UINT32_MAX };
+    bool waited = viewer->until_end;
+
+    if (touched) {
+        suspend(viewer, &before);
+        viewer->until_end = !whole;
+        config->events->view_refresh(config->ctx, viewer->watch, xid);
+    } else if (!whole) {
+        suspend(viewer, &before);
+        viewer->until_end = true;
+        /* An answer that is on its way still comes; one that is there counts when the transaction is over. */
+    } else if (waited) {
+        viewer->until_end = false;
+        if (viewer->view != NULL && viewer->group != NULL) {
+            settle(viewer);
+        }
+    }
+}
+
+void route_touched(struct route *route, const uint32_t *oids, uint32_t count, bool whole,
+                   uint32_t xid, uint64_t lsn)
+{
+    struct viewer *viewer = route->dependents;
+
+    while (viewer != NULL) { /* settling may end it */
+        struct viewer *next = viewer->dependent_next;
+        touch(viewer, reads(viewer, oids, count), whole, xid, lsn);
+        viewer = next;
+    }
+}
+
+void viewers_touch_unknown(struct route *route)
+{
+    const struct route_config *config = &route->config;
+
+    for (struct viewer *viewer = route->dependents; viewer != NULL;
+         viewer = viewer->dependent_next) {
+        if (viewer->until_end) {
+            viewer->until_end = false;
+            config->events->view_refresh(config->ctx, viewer->watch, 0);
+        }
+    }
+}

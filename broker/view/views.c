@@ -1,0 +1,414 @@
+/* broker/view/views.c - watches: what each waits for, its deadline, its view. */
+#include "broker/view/views.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/view/views_impl.h"
+#include "pg/pool.h"
+#include "runtime/buf.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/map.h"
+#include "runtime/metrics.h"
+
+#define TICK (100 * RT_MSEC)
+
+/* --- waiting ------------------------------------------------------------------------------------- */
+
+static void look_again(struct view_watch *watch)
+{
+    views_link_drop(&watch->wait);
+    views_link_add(&watch->views->dirty, &watch->look, watch);
+    rt_defer_schedule(watch->views->settle);
+}
+
+void views_wake(struct views_item *item)
+{
+    while (item->waiting != NULL) {
+        look_again(item->waiting->owner);
+    }
+}
+
+static void start(struct view_watch *watch)
+{
+    watch->waiting = true;
+    watch->late = false;
+    watch->deadline = rt_now() + watch->views->config.deadline;
+    views_link_add(&watch->views->unready, &watch->unready, watch);
+    look_again(watch);
+}
+
+static void stop(struct view_watch *watch)
+{
+    watch->waiting = false;
+    views_link_drop(&watch->unready);
+    views_link_drop(&watch->look);
+    views_link_drop(&watch->wait);
+}
+
+/* --- the end of waiting: the callbacks may end the watch ----------------------------------------- */
+
+static void refuse(struct view_watch *watch, int code, const char *message)
+{
+    struct views *views = watch->views;
+
+    stop(watch);
+    view_unref(watch->view);
+    watch->view = NULL;
+    rt_counter_add(views->refused, 1);
+    views->config.events->on_view(views->config.ctx, watch->user, NULL, code, message);
+}
+
+static void deliver(struct view_watch *watch)
+{
+    struct views *views = watch->views;
+    struct view_constants *constants = watch->fold == NULL ? NULL : watch->fold->constants;
+    struct filter_program *filter = watch->filter == NULL ? NULL : watch->filter->program;
+    const struct view *last = watch->view;
+
+    stop(watch);
+    if (last == NULL || last->access != watch->access || last->constants != constants ||
+        last->filter != filter) {
+        view_unref(watch->view);
+        watch->view = view_make(watch->access, watch->identity, constants, filter, &views->seeds);
+    }
+    struct view *view = view_ref(watch->view);
+    views->config.events->on_view(views->config.ctx, watch->user, view, 0, NULL);
+    view_unref(view);
+}
+
+static void refuse_late(struct view_watch *watch)
+{
+    const char *trouble = pg_pool_trouble(watch->views->config.pool);
+
+    refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED,
+           trouble != NULL ? "database is not reachable; try again later"
+                           : "the database did not say in time what this identity may see; try "
+                             "again later");
+}
+
+/* A SELECT of this identity raises the same error. */
+static void refuse_unplanned(struct view_watch *watch)
+{
+    const char *error = watch->fold->constants->policy.error;
+    struct rt_buf text = { .data = NULL };
+
+    rt_buf_printf(&text,
+                  "PostgreSQL refuses the table's row-level security policies for this "
+                  "identity: %s",
+                  error == NULL ? "the broker's log says more" : error);
+    refuse(watch, WIRE_CODE_FORBIDDEN, rt_buf_cstr(&text));
+    rt_buf_fini(&text);
+}
+
+/* --- what is there, and what is not -------------------------------------------------------------- */
+
+/* True: there is an answer. False: the watch waits for it, or was refused. */
+static bool have(struct view_watch *watch, struct views_item *item)
+{
+    if (item->trouble != NULL) {
+        refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED, item->trouble);
+        return false;
+    }
+    if (!item->answered) {
+        views_ask(item);
+        views_link_add(&item->waiting, &watch->wait, watch);
+    }
+    return item->answered;
+}
+
+void views_filter_reason(const struct filter_error *error, char out[VIEWS_REASON_MAX])
+{
+    size_t len = (size_t)snprintf(out, VIEWS_REASON_MAX, "invalid filter: ");
+
+    filter_error_text(error, out + len, VIEWS_REASON_MAX - len);
+}
+
+/* The filter for the columns and the rights of now. False: refused. */
+static bool choose_filter(struct view_watch *watch)
+{
+    struct views_filter *before = watch->filter;
+    struct filter parsed;
+    struct filter_error error;
+    char text[VIEWS_REASON_MAX];
+    struct wire_span span = { watch->text, watch->text_len };
+    bool good = filter_parse(&parsed, watch->dialect, span, &error);
+
+    if (good && !filter_allowed(&parsed, watch->access, watch->table->columns, &error)) {
+        filter_fini(&parsed);
+        good = false;
+    }
+    if (!good) {
+        views_filter_reason(&error, text);
+        refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED, text);
+        return false;
+    }
+    watch->recheck = false;
+    watch->filter = NULL;
+    if (parsed.node_count > 0) {
+        watch->filter = views_use_filter(watch->views, watch->table, &parsed);
+    } else {
+        filter_fini(&parsed);
+    }
+    views_unuse(before == NULL ? NULL : &before->item);
+    return true;
+}
+
+static bool have_filter(struct view_watch *watch)
+{
+    if (watch->table == NULL) {
+        return true;
+    }
+    if (!have(watch, &watch->table->item)) {
+        return false;
+    }
+    bool stale = watch->filter != NULL && watch->filter->columns != watch->table->columns;
+    if ((watch->recheck || stale) && !choose_filter(watch)) {
+        return false;
+    }
+    return watch->filter == NULL || have(watch, &watch->filter->item);
+}
+
+static void look(struct view_watch *watch)
+{
+    views_link_drop(&watch->look);
+    views_link_drop(&watch->wait);
+    if (!watch->waiting) {
+        return;
+    }
+    if (watch->identity == NULL) {
+        refuse(watch, WIRE_CODE_FORBIDDEN, "the token's claims cannot be given to PostgreSQL");
+        return;
+    }
+    if (watch->late) {
+        refuse_late(watch);
+        return;
+    }
+    if (watch->fold != NULL && !watch->fold->item.answered && watch->fold->item.trouble == NULL) {
+        views_ask(&watch->fold->item); /* together with the filter */
+    }
+    if (have_filter(watch) && (watch->fold == NULL || have(watch, &watch->fold->item))) {
+        if (watch->fold != NULL && watch->fold->constants->policy.binding.refused) {
+            refuse_unplanned(watch);
+        } else {
+            deliver(watch);
+        }
+    }
+}
+
+static void on_settle(void *ctx)
+{
+    struct views *views = ctx;
+
+    while (views->dirty != NULL) {
+        look(views->dirty->owner);
+    }
+    views_pump(views);
+}
+
+static void on_tick(void *ctx)
+{
+    struct views *views = ctx;
+    rt_usec now = rt_now();
+
+    for (struct views_link *at = views->unready; at != NULL; at = at->next) {
+        struct view_watch *watch = at->owner;
+        if (watch->deadline <= now) {
+            watch->late = true;
+            look_again(watch);
+        }
+    }
+}
+
+static void on_retry(void *ctx)
+{
+    struct views *views = ctx;
+
+    views->resting = false;
+    views_pump(views);
+}
+
+/* --- watches ------------------------------------------------------------------------------------- */
+
+static void use_fold(struct view_watch *watch)
+{
+    struct views_fold *before = watch->fold;
+
+    watch->fold = NULL;
+    if (watch->access->rules != NULL && watch->identity != NULL) {
+        watch->fold = views_use_fold(watch->views, watch->access, watch->identity, watch->name);
+    }
+    views_unuse(before == NULL ? NULL : &before->item);
+}
+
+struct view_watch *views_watch(struct views *views, const struct view_want *want, void *user)
+{
+    struct view_watch *watch = rt_alloc(sizeof(*watch));
+
+    watch->views = views;
+    watch->user = user;
+    watch->access = access_ref(want->access);
+    watch->identity = views_intern(views, want->role, want->claims);
+    watch->name = views_name(views, want->schema, want->table);
+    watch->dialect = want->dialect;
+    if (want->filter.len > 0) {
+        watch->text = rt_strndup(want->filter.data, want->filter.len);
+        watch->text_len = want->filter.len;
+        watch->table = views_use_table(views, want->schema, want->table);
+        watch->recheck = true;
+    }
+    use_fold(watch);
+    views_link_add(&views->watches, &watch->link, watch);
+    start(watch);
+    return watch;
+}
+
+void views_unwatch(struct view_watch *watch)
+{
+    if (watch == NULL) {
+        return;
+    }
+    stop(watch);
+    views_link_drop(&watch->link);
+    views_unuse(watch->fold == NULL ? NULL : &watch->fold->item);
+    views_unuse(watch->filter == NULL ? NULL : &watch->filter->item);
+    views_unuse(watch->table == NULL ? NULL : &watch->table->item);
+    view_unref(watch->view);
+    access_unref(watch->access);
+    if (watch->identity != NULL) {
+        view_identity_unref(watch->identity);
+    }
+    views_name_unref(watch->name);
+    free(watch->text);
+    free(watch);
+}
+
+/* What the catalog said of the columns may be out of date as well. */
+static void doubt_table(struct views_table *table)
+{
+    table->again = table->item.state == VIEWS_FLYING;
+    table->item.answered = false;
+    views_ask(&table->item);
+}
+
+void views_access(struct view_watch *watch, struct access *access)
+{
+    struct access *before = watch->access;
+
+    watch->access = access_ref(access);
+    access_unref(before);
+    use_fold(watch);
+    if (watch->table != NULL) {
+        doubt_table(watch->table);
+        watch->recheck = true;
+    }
+    start(watch);
+}
+
+void views_refresh(struct view_watch *watch, uint32_t xid)
+{
+    struct views_fold *fold = watch->fold;
+
+    if (fold != NULL &&
+        (xid == 0 || fold->seen == NULL || !xid_snapshot_sees(&fold->seen->snapshot, xid))) {
+        if (xid != 0) {
+            views_fold_want(fold, xid);
+        } else {
+            fold->again = fold->item.state != VIEWS_IDLE && fold->item.state != VIEWS_QUEUED;
+        }
+        fold->item.answered = false;
+        views_ask(&fold->item);
+    }
+    start(watch);
+}
+
+void views_new_epoch(struct views *views)
+{
+    struct rt_map_iter iter = rt_map_begin(views->folds);
+
+    for (struct views_fold *fold = rt_map_next(&iter); fold != NULL; fold = rt_map_next(&iter)) {
+        free(fold->xids);
+        fold->xids = NULL;
+        fold->xid_count = 0;
+        views_seen_unref(fold->seen);
+        fold->seen = NULL;
+    }
+}
+
+/* --- all of them --------------------------------------------------------------------------------- */
+
+static void register_metrics(struct views *views, struct rt_metrics *metrics)
+{
+    views->folded = rt_counter_new(metrics, "pgtide_broker_folds_total", NULL,
+                                   "constants of identities read from PostgreSQL");
+    views->cast = rt_counter_new(metrics, "pgtide_broker_filters_cast_total", NULL,
+                                 "filters whose values PostgreSQL has cast");
+    views->statements = rt_counter_new(metrics, "pgtide_broker_view_statements_total", NULL,
+                                       "statements sent to make views");
+    views->retries = rt_counter_new(metrics, "pgtide_broker_view_retries_total", NULL,
+                                    "pauses because a statement for views failed, or its snapshot "
+                                    "was too old");
+    views->refused = rt_counter_new(metrics, "pgtide_broker_views_refused_total", NULL,
+                                    "views that could not be made");
+    views->unplanned = rt_counter_new(
+        metrics, "pgtide_broker_policies_refused_total", NULL,
+        "times PostgreSQL refused to plan or run a table's policies for an identity, "
+        "which was told so");
+    views->raised = rt_counter_new(
+        metrics, "pgtide_broker_policy_errors_total", NULL,
+        "identities for which a part of a table's policies raises an error: they see "
+        "less, or nothing");
+    views->identity_count = rt_gauge_new(metrics, "pgtide_broker_view_identities", NULL,
+                                         "different identities (role and claims) with views");
+}
+
+struct views *views_new(const struct views_config *config)
+{
+    struct views *views = rt_alloc(sizeof(*views));
+
+    views->config = *config;
+    for (size_t i = 0; i < 2; i++) {
+        views->seeds.low[i] = rt_random64();
+        views->seeds.high[i] = rt_random64();
+    }
+    views->identities = rt_map_new();
+    views->folds = rt_map_new();
+    views->tables = rt_map_new();
+    views->filters = rt_map_new();
+    views->fold_queue.last = &views->fold_queue.first;
+    views->look_queue.last = &views->look_queue.first;
+    views->retry_after = VIEWS_RETRY_FIRST;
+    for (size_t i = 0; i < VIEWS_FLIGHTS_ALL; i++) {
+        views->flights[i] = (struct views_flight){ .views = views, .folds = i < VIEWS_FLIGHTS };
+    }
+    views->settle = rt_defer_new(config->loop, on_settle, views);
+    views->tick = rt_timer_new(config->loop, on_tick, views);
+    views->retry = rt_timer_new(config->loop, on_retry, views);
+    register_metrics(views, config->metrics);
+    rt_timer_set(views->tick, TICK, TICK);
+    return views;
+}
+
+void views_free(struct views *views)
+{
+    if (views == NULL) {
+        return;
+    }
+    for (struct views_link *at = views->watches, *next = NULL; at != NULL; at = next) {
+        next = at->next;
+        views_unwatch(at->owner);
+    }
+    views_land_all(views);
+    views_let_identities_go(views);
+    views_name_unref(views->name);
+    rt_defer_free(views->settle);
+    rt_timer_free(views->tick);
+    rt_timer_free(views->retry);
+    rt_map_free(views->identities);
+    rt_map_free(views->folds);
+    rt_map_free(views->tables);
+    rt_map_free(views->filters);
+    free(views);
+}

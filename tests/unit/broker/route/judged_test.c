@@ -1,0 +1,334 @@
+/* Tests of broker/route: views that are judged - who hears of what, as which event, and what waits for whom. */
+#include "tests/unit/broker/route/replay_fixture.h"
+
+/* The edge is told to stay where it is: a replay that brings nothing. */
+#define NOWHERE "4294967295"
+
+/* Sub `sub` of `edge` sees public.t (id, a) where a is `owner`: the filter is the name of its viewer, too. */
+static void see(struct kit *kit, int edge, uint64_t sub, const char *owner)
+{
+    struct wire_writer out = { 0 };
+
+    wire_encode_subscribe(&out, &(struct wire_subscribe){ .sub = sub,
+                                                          .identity = 1,
+                                                          .channel = kit_text("table:public.t"),
+                                                          .filter = kit_text(owner) });
+    assert_null(kit_message(kit, edge, &out));
+}
+
+static void answer(struct kit *kit, const char *filter, const char *owner)
+{
+    char name[64];
+    struct access *access = kit_columns(10, "*");
+
+    (void)snprintf(name, sizeof(name), "%s/", filter);
+    kit_show(kit, name, access, owner);
+    access_unref(access);
+}
+
+static struct relation *start(struct kit *kit)
+{
+    struct relation *t = kit_relation(kit, 1, 10, "t", "id a");
+
+    settle(kit, 100);
+    kit_identify(kit, 0, 1, "anon");
+    kit_identify(kit, 1, 1, "anon");
+    return t;
+}
+
+/* `alice` and `bob` at edge 0, in force as groups 2 and 3 (1 is of those who see all rows). */
+static struct relation *two(struct kit *kit)
+{
+    struct relation *t = start(kit);
+
+    see(kit, 0, 7, "alice");
+    see(kit, 0, 8, "bob");
+    allow(kit, "*");
+    answer(kit, "alice", "alice");
+    answer(kit, "bob", "bob");
+    kit_expect(kit, 0,
+               "group 2 public.t id@0,a@1\naccept 7 group 2 100/end\n"
+               "group 3 public.t id@0,a@1\naccept 8 group 3 100/end\n");
+    return t;
+}
+
+static void update(struct kit *kit, struct relation *t, uint64_t lsn, const char *row,
+                   const char *old)
+{
+    kit_start(kit, lsn);
+    kit_change(kit, t, 0, row, old);
+    kit_end(kit, lsn);
+}
+
+static void test_nothing_is_in_force_before_its_view_is_there(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = start(kit);
+
+    see(kit, 0, 7, "alice");
+    allow(kit, "*");
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0, "");
+    answer(kit, "alice", "alice");
+    kit_expect(kit, 0, "group 2 public.t id@0,a@1\naccept 7 group 2 200/end\n");
+}
+
+static void test_events_are_as_the_viewer_sees_them(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0, "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+    update(kit, t, 300, "1,alice", "0,alice");
+    kit_expect(kit, 0, "begin 300\ndeliver 0 2U new=1,alice old=0,alice\nend 300\n");
+    update(kit, t, 400, "1,bob", "1,alice");
+    kit_expect(kit, 0, "begin 400\ndeliver 0 3I 2D new=1,bob old=1,alice\nend 400\n");
+    update(kit, t, 500, NULL, "1,bob");
+    kit_expect(kit, 0, "begin 500\ndeliver 0 3D new=- old=1,bob\nend 500\n");
+    update(kit, t, 600, "1,carol", "2,carol");
+    kit_expect(kit, 0, "");
+}
+
+static void test_equal_views_share_a_group_on_each_edge(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = start(kit);
+
+    see(kit, 0, 7, "x");
+    see(kit, 0, 8, "y");
+    see(kit, 1, 9, "x");
+    allow(kit, "*");
+    answer(kit, "x", "alice");
+    answer(kit, "y", "alice");
+    kit_expect(kit, 0,
+               "group 2 public.t id@0,a@1\naccept 7 group 2 100/end\naccept 8 group 2 100/end\n");
+    kit_expect(kit, 1, "group 2 public.t id@0,a@1\naccept 9 group 2 100/end\n");
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0, "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+    kit_expect(kit, 1, "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+}
+
+static void test_a_change_without_an_answer_holds_up_its_own_view_only(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+
+    kit_unsubscribe(kit, 0, 8);
+    kit_watch_all(kit, 0, 9);
+    kit->views.answer = ASK_PENDING;
+    kit_expect(kit, 0, "group 1 public.t id@0,a@1\naccept 9 group 1 100/end\n");
+    kit_start(kit, 200);
+    kit_change(kit, t, 0, "1,alice", NULL);
+    kit_change(kit, t, 1, "2,?", NULL);
+    kit_change(kit, t, 2, "3,alice", NULL);
+    kit_end(kit, 200);
+    /* Before anything else behind 200/0 is said: nobody may think that the view is complete there. */
+    kit_expect(kit, 0,
+               "begin 200\ndeliver 0 1I new=1,alice old=-\ndeliver 0 2I new=1,alice old=-\n"
+               "group 4 public.t id@0,a@1\naccept 7 replay group 4 200/0\n"
+               "deliver 1 1I new=2,? old=-\ndeliver 2 1I new=3,alice old=-\nend 200\n");
+    (void)route_work(kit->route);
+    insert(kit, t, 300, "4,alice");
+    (void)route_work(kit->route);
+    kit_expect(kit, 0, "begin 300\ndeliver 0 1I new=4,alice old=-\nend 300\n");
+    kit->views.answer = ASK_ANSWERED;
+    kit->views.verdict = MATCH_YES;
+    route_answers(kit->route);
+    (void)route_work(kit->route);
+    kit_expect(kit, 0,
+               "replay 4 200\ndeliver 1 4I new=2,? old=-\ndeliver 2 4I new=3,alice old=-\nend 200\n"
+               "replay 4 300\ndeliver 0 4I new=4,alice old=-\nend 300\n"
+               "group 2 public.t id@0,a@1\naccept 7 group 2 300/end\n");
+}
+
+static void test_what_cannot_be_judged_is_a_gap_for_its_subscriber(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+
+    kit->views.answer = ASK_FAILED;
+    kit_unsubscribe(kit, 0, 8);
+    insert(kit, t, 200, "1,?");
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "gone 7"));
+    assert_int_equal(kit->stats.unjudged->value, 1);
+}
+
+static void test_other_rights_are_told_and_nothing_is_missed(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+
+    kit_unsubscribe(kit, 0, 8);
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0, "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+    allow(kit, "id");
+    assert_int_equal(kit->views.reconsidered, 1);
+    insert(kit, t, 300, "2,bob");
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 200/end\n");
+    answer(kit, "alice", "bob");
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    const char *sent = rt_buf_cstr(&kit->sent[0]);
+    const char *told = strstr(sent, "rights 7 200/");
+    const char *change = strstr(sent, "I new=2,bob");
+    assert_non_null(told);
+    assert_non_null(change);
+    assert_true(told < change);
+    assert_non_null(strstr(sent, "accept 7 group"));
+}
+
+static void test_truncate_is_told_to_everybody(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+    struct relation *tables[] = { t };
+
+    kit_start(kit, 200);
+    route_truncate(kit->route, tables, 1, &(struct wire_truncate){ .index = 0 });
+    kit_end(kit, 200);
+    route_flush(kit->route);
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "truncate 0"));
+}
+
+static void test_refused_views_end_their_subscriptions_alone(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = two(kit);
+
+    see(kit, 0, 9, "nonsense");
+    route_view(kit_viewer(&kit->views, "nonsense/"), NULL, WIRE_CODE_SUBSCRIPTION_FAILED, "no");
+    kit_expect(kit, 0, "refuse 9 code 4 no\n");
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0, "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+}
+
+/* --- policies that read another table (77) ----------------------------------------------------------- */
+
+enum { MEMBERS = 77 };
+
+static struct access *member_access(struct kit *kit)
+{
+    struct access *access = kit_columns(10, "*");
+
+    access->rules = kit_rules(&kit->views, MEMBERS);
+    return access;
+}
+
+static struct relation *member_of(struct kit *kit)
+{
+    struct relation *t = start(kit);
+    struct access *access = member_access(kit);
+
+    kit_subscribe(kit, 0, 7, 1, "table:public.t");
+    route_access(kit_audience(kit, "public.t/anon"), access);
+    assert_int_equal(kit->views.interest, 1);
+    kit_show(kit, "/{}", access, "alice");
+    access_unref(access);
+    kit_expect(kit, 0, "group 1 public.t id@0,a@1\naccept 7 group 1 100/end\n");
+    return t;
+}
+
+static void shows_now(struct kit *kit, const char *owner)
+{
+    struct access *access = member_access(kit);
+
+    kit_show(kit, "/{}", access, owner);
+    access_unref(access);
+    (void)route_work(kit->route);
+}
+
+static void test_a_transaction_that_touches_members_is_judged_by_what_it_leaves(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    insert(kit, t, 200, "1,alice");
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    assert_int_equal(kit->views.refreshed, 31);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    kit_change(kit, t, 1, "3,bob", NULL);
+    kit_end(kit, 300);
+    kit_expect(kit, 0,
+               "begin 200\ndeliver 0 1I new=1,alice old=-\nend 200\n"
+               "accept 7 replay group " NOWHERE " 299/end\n");
+    shows_now(kit, "bob");
+    route_flush(kit->route);
+    const char *sent = rt_buf_cstr(&kit->sent[0]);
+    assert_non_null(strstr(sent, "rights 7 299/"));
+    assert_non_null(strstr(sent, "new=3,bob"));
+    assert_null(strstr(sent, "new=2,alice"));
+}
+
+static void test_one_that_is_not_whole_is_judged_at_its_end(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = member_of(kit);
+
+    route_touched(kit->route, NULL, 0, false, 31, 300);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 299/end\n");
+    route_touched(kit->route, NULL, 0, true, 31, 300);
+    kit_end(kit, 300);
+    (void)route_work(kit->route);
+    kit_expect(kit, 0,
+               "group 2 public.t id@0,a@1\naccept 7 replay group 2 299/end\n"
+               "replay 2 300\ndeliver 0 2I new=2,alice old=-\nend 300\n"
+               "group 1 public.t id@0,a@1\naccept 7 group 1 300/end\n");
+}
+
+static void test_one_that_touches_them_at_its_end_is_judged_by_what_it_leaves(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    route_touched(kit->route, NULL, 0, false, 31, 300);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    kit_end(kit, 300);
+    (void)route_work(kit->route);
+    assert_int_equal(kit->views.refreshed, 31);
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 299/end\n");
+    shows_now(kit, "bob");
+    route_flush(kit->route);
+    assert_null(strstr(rt_buf_cstr(&kit->sent[0]), "new=2,alice"));
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "accept 7 group"));
+}
+
+static void test_interest_ends_with_the_last_viewer(void **state)
+{
+    struct kit *kit = *state;
+
+    (void)member_of(kit);
+    kit_unsubscribe(kit, 0, 7);
+    assert_int_equal(kit->views.interest, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_nothing_is_in_force_before_its_view_is_there),
+        TEST(test_events_are_as_the_viewer_sees_them),
+        TEST(test_equal_views_share_a_group_on_each_edge),
+        TEST(test_a_change_without_an_answer_holds_up_its_own_view_only),
+        TEST(test_what_cannot_be_judged_is_a_gap_for_its_subscriber),
+        TEST(test_other_rights_are_told_and_nothing_is_missed),
+        TEST(test_truncate_is_told_to_everybody),
+        TEST(test_refused_views_end_their_subscriptions_alone),
+        TEST(test_a_transaction_that_touches_members_is_judged_by_what_it_leaves),
+        TEST(test_one_that_is_not_whole_is_judged_at_its_end),
+        TEST(test_one_that_touches_them_at_its_end_is_judged_by_what_it_leaves),
+        TEST(test_interest_ends_with_the_last_viewer),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
