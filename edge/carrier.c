@@ -6,6 +6,7 @@
 #include "edge/admission.h"
 #include "edge/conn_internal.h"
 #include "edge/frame.h"
+#include "edge/sse/sse.h"
 #include "runtime/buf.h"
 #include "runtime/config.h"
 #include "runtime/loop.h"
@@ -33,6 +34,7 @@ void edge_carrier_init(struct edge_carrier *carrier, const struct rt_process *pr
         .wheel = timer_wheel_new(rt_now(), TICK),
         .input = rt_alloc(CARRIER_INPUT_BYTES),
         .ping = edge_frame_control(WS_PING, NULL, 0),
+        .comment = sse_comment("keep-alive"),
     };
     edge_metrics_init(&carrier->metrics, process->metrics);
     carrier->tick = rt_timer_new(carrier->loop, on_tick, carrier);
@@ -47,6 +49,7 @@ void edge_carrier_fini(struct edge_carrier *carrier)
     rt_timer_free(carrier->tick);
     timer_wheel_free(carrier->wheel);
     edge_frame_unref(carrier->ping);
+    edge_frame_unref(carrier->comment);
     free(carrier->input);
 }
 

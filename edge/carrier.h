@@ -33,11 +33,12 @@ struct edge_carrier {
     uint8_t *input; /* CARRIER_INPUT_BYTES; its content is valid within one callback */
     uint64_t next_id;
 
-    /* WebSocket clients */
+    /* clients that stay: WebSockets and event streams */
     struct list_node conns; /* all of them */
     struct list_node dirty;
     struct rt_defer *flush;
     struct edge_frame *ping;
+    struct edge_frame *comment; /* the same for event streams */
     size_t conn_count;
     size_t queue_bytes;
     void (*on_conn_freed)(void *owner); /* after the last trace of a client is gone */

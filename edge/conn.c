@@ -1,4 +1,4 @@
-/* edge/conn.c - the life of a WebSocket client after its handshake.
+/* edge/conn.c - the life of a client that stays, after its handshake.
  *
  *   OPEN ──close_after──▶ LEAVING ──pause over──▶ CLOSING ──all sent──▶ LINGERING ──EOF, 2 s──▶ DEAD
  *     └──────────────────close, peer's close────────▲ │ write failed, 2 s ▶ DEAD
@@ -69,7 +69,7 @@ static void arm(struct edge_conn *conn)
     rt_usec due = conn->heartbeat;
     rt_usec silence = conn->heard + conn->carrier->config->realtime_connection_timeout;
 
-    if (silence < due) {
+    if (silence < due && !conn->transport->mute) {
         due = silence;
     }
     if (conn->planned != 0 && (conn->planned < due || conn->state == CONN_LEAVING)) {
@@ -96,7 +96,7 @@ static void begin_close(struct edge_conn *conn, unsigned code, const char *reaso
     }
     conn->state = CONN_CLOSING;
     conn->close_code = (uint16_t)code;
-    push(conn, edge_frame_close(code, reason));
+    push(conn, conn->transport->ending(code, reason));
     edge_carrier_set_timer(conn->carrier, &conn->timer, rt_now() + CLOSE_TIMEOUT);
 }
 
@@ -244,13 +244,13 @@ static void on_open_timer(struct edge_conn *conn, rt_usec now)
 {
     const struct rt_config *config = conn->carrier->config;
 
-    if (now - conn->heard >= config->realtime_connection_timeout) {
+    if (!conn->transport->mute && now - conn->heard >= config->realtime_connection_timeout) {
         begin_close(conn, EDGE_CLOSE_GOING_AWAY, "nothing heard from the client");
         return;
     }
     if (now >= conn->heartbeat) {
         conn->heartbeat = now + config->realtime_heartbeat_interval;
-        edge_conn_send(conn, conn->carrier->ping);
+        edge_conn_send(conn, conn->transport->keep_alive(conn->carrier));
         if (conn->opened && conn->state == CONN_OPEN) {
             conn->dialect->on_heartbeat(conn->session, conn);
         }
@@ -296,6 +296,7 @@ static void plan_heartbeat(struct edge_conn *conn, rt_usec now)
 }
 
 struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
+                                const struct conn_transport *transport,
                                 const struct edge_dialect *dialect, struct rt_gauge *gauge)
 {
     struct edge_conn *conn = rt_alloc(sizeof(*conn));
@@ -303,6 +304,7 @@ struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
 
     *conn = (struct edge_conn){
         .carrier = carrier,
+        .transport = transport,
         .dialect = dialect,
         .gauge = gauge,
         .fd = fd,
@@ -327,11 +329,17 @@ void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err er
     conn->opened = true;
     conn->gauge->value += 1;
     conn->session = conn->dialect->on_open(dialect_ctx, conn, err, identity);
+    conn->request = NULL;
 }
 
 void edge_conn_set_transactions(struct edge_conn *conn, bool wanted)
 {
     conn->transactions = wanted;
+}
+
+void edge_conn_set_request(struct edge_conn *conn, const struct http_request *request)
+{
+    conn->request = request;
 }
 
 void edge_conn_plan_close(struct edge_conn *conn, rt_usec delay, unsigned code, const char *reason)
@@ -345,7 +353,8 @@ void edge_conn_reload(struct edge_conn *conn)
 {
     const struct rt_config *config = conn->carrier->config;
 
-    conn->decoder.max_message = (uint32_t)config->realtime_max_message;
+    conn->decoder.max_message =
+        conn->own_max_message != 0 ? conn->own_max_message : (uint32_t)config->realtime_max_message;
     conn->decoder.first_buffer = (uint32_t)config->realtime_read_buffer_size;
     if (conn->state <= CONN_LEAVING) {
         plan_heartbeat(conn, rt_now());
@@ -377,7 +386,7 @@ void edge_conn_send(struct edge_conn *conn, struct edge_frame *frame)
 
 void edge_conn_send_text(struct edge_conn *conn, const void *payload, size_t len)
 {
-    struct edge_frame *frame = edge_frame_text(payload, len);
+    struct edge_frame *frame = conn->transport->text(payload, len);
 
     edge_conn_send(conn, frame);
     edge_frame_unref(frame);
@@ -411,6 +420,11 @@ size_t edge_conn_waiting_bytes(const struct edge_conn *conn)
     return conn->queue.bytes;
 }
 
+bool edge_conn_is_stream(const struct edge_conn *conn)
+{
+    return conn->transport->mute;
+}
+
 bool edge_conn_wants_transactions(const struct edge_conn *conn)
 {
     return conn->transactions;
@@ -419,4 +433,15 @@ bool edge_conn_wants_transactions(const struct edge_conn *conn)
 void *edge_conn_session(const struct edge_conn *conn)
 {
     return conn->session;
+}
+
+const struct http_request *edge_conn_request(const struct edge_conn *conn)
+{
+    return conn->request;
+}
+
+void edge_conn_set_max_message(struct edge_conn *conn, uint32_t bytes)
+{
+    conn->own_max_message = bytes;
+    conn->decoder.max_message = bytes;
 }

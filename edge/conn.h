@@ -1,4 +1,8 @@
-/* edge/conn.h - one WebSocket client: bytes in, messages out, budgets and timers. Knows no dialect.
+/* edge/conn.h - one client that stays: bytes in, messages out, budgets and timers. Knows no dialect.
+ *
+ * It is a WebSocket, or an event stream (edge/sse/sse.h): an HTTP answer that is held, and in which messages follow each
+ * other. Everything below holds for both, but that nothing is received on a stream, that its keep-alive is a comment, and that
+ * its end says the reason in a comment and, where there is one, the time to come back in a `retry:`.
  *
  * libwebsockets does the handshake (edge/handshake.h); from then on this module reads and writes the
  * socket itself, because that version accepts unmasked frames, copies what a slow socket does not
@@ -27,6 +31,7 @@
 #include "runtime/clock.h"
 
 struct edge_conn;
+struct http_request;
 
 /* Close codes of our own (4000 to 4999 are for applications, RFC 6455 7.4.2). */
 enum {
@@ -54,8 +59,14 @@ void edge_conn_close_after(struct edge_conn *conn, rt_usec delay, unsigned code,
 bool edge_conn_is_open(const struct edge_conn *conn);
 uint64_t edge_conn_id(const struct edge_conn *conn); /* never reused; for logs */
 size_t edge_conn_waiting_bytes(const struct edge_conn *conn);
+/* Whether it is an event stream: its frames are made by edge/sse/sse.h. */
+bool edge_conn_is_stream(const struct edge_conn *conn);
 /* Whether the client asked for whole transactions (?transactions=true); known in on_open. */
 bool edge_conn_wants_transactions(const struct edge_conn *conn);
 void *edge_conn_session(const struct edge_conn *conn); /* what on_open returned */
+/* The request that opened it; in on_open of a dialect with an HTTP side only, else NULL. */
+const struct http_request *edge_conn_request(const struct edge_conn *conn);
+/* A limit of the dialect's own in the place of realtime.max_message_size. */
+void edge_conn_set_max_message(struct edge_conn *conn, uint32_t bytes);
 
 #endif

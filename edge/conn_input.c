@@ -1,4 +1,4 @@
-/* edge/conn_input.c - what a WebSocket client sends: from its socket through the decoder to the dialect. */
+/* edge/conn_input.c - what a client sends: from its socket, and for a WebSocket through the decoder to the dialect. */
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -49,21 +49,36 @@ static const struct ws_sink sink = {
     .on_close = on_peer_close,
 };
 
-void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len)
+static void decode(struct edge_conn *conn, uint8_t *data, size_t len)
 {
-    const struct ws_fault *fault = NULL;
+    const struct ws_fault *fault = ws_decoder_feed(&conn->decoder, data, len, &sink, conn);
 
-    rt_counter_add(conn->carrier->metrics.bytes_in, len);
-    conn->heard = rt_now();
-    if (conn->state != CONN_OPEN) {
-        return;
-    }
-    fault = ws_decoder_feed(&conn->decoder, data, len, &sink, conn);
     if (fault != NULL) {
         rt_counter_add(conn->carrier->metrics.malformed, 1);
         rt_log_debug(conn->carrier->log, "client.malformed_frame", RT_U("conn", conn->id),
                      RT_U("code", fault->code), RT_S("reason", fault->text));
         edge_conn_close(conn, fault->code, fault->text);
+    }
+}
+
+static struct edge_frame *ping_of(const struct edge_carrier *carrier)
+{
+    return carrier->ping;
+}
+
+const struct conn_transport conn_websocket = {
+    .text = edge_frame_text,
+    .ending = edge_frame_close,
+    .keep_alive = ping_of,
+    .input = decode,
+};
+
+void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len)
+{
+    rt_counter_add(conn->carrier->metrics.bytes_in, len);
+    conn->heard = rt_now();
+    if (conn->state == CONN_OPEN) {
+        conn->transport->input(conn, data, len);
     }
 }
 

@@ -7,11 +7,24 @@
 #include "edge/dialect.h"
 #include "edge/ws_frame.h"
 
+/* What frames look like between messages and bytes; one for WebSockets (conn_input.c), one for event streams (edge/sse/). */
+struct conn_transport {
+    struct edge_frame *(*text)(const void *payload, size_t len); /* of a message for one client */
+    struct edge_frame *(*ending)(unsigned code, const char *reason);
+    struct edge_frame *(*keep_alive)(const struct edge_carrier *carrier); /* the carrier's */
+    void (*input)(struct edge_conn *conn, uint8_t *data, size_t len);
+    bool mute; /* its client says nothing after its request, so silence is no sign of death */
+};
+extern const struct conn_transport conn_websocket;
+
 /* Takes the socket over, after the handshake. Nothing is read before the loop's next turn. `dialect` outlives it. */
 struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
+                                const struct conn_transport *transport,
                                 const struct edge_dialect *dialect, struct rt_gauge *gauge);
 /* What the request asked for, before the dialect is asked. */
 void edge_conn_set_transactions(struct edge_conn *conn, bool wanted);
+/* The request, for on_open. */
+void edge_conn_set_request(struct edge_conn *conn, const struct http_request *request);
 /* Hands it to the dialect. The identity is the dialect's, see dialect.h. A connection that is never opened
  * gets no callbacks. */
 void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err err,

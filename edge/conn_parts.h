@@ -21,15 +21,18 @@ struct edge_conn {
     struct conn_queue queue;
     struct ws_decoder decoder;
     struct rt_io *io;
+    const struct conn_transport *transport;
     const struct edge_dialect *dialect;
     void *session;
-    struct rt_gauge *gauge; /* open connections of the dialect */
+    const struct http_request *request; /* during on_open */
+    struct rt_gauge *gauge;             /* open connections of the dialect */
     uint64_t id;
     rt_usec heard;
     rt_usec heartbeat; /* next */
     rt_usec planned;   /* when to close; 0: no plan */
     char *planned_reason;
     int fd;
+    uint32_t own_max_message; /* 0: realtime.max_message_size */
     uint16_t planned_code;
     uint16_t close_code; /* of the first close frame; 0: none yet */
     uint8_t state;

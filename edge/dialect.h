@@ -11,7 +11,41 @@
 #include <stddef.h>
 
 #include "edge/conn.h"
+#include "edge/handover.h"
+#include "edge/http_answer.h"
 #include "edge/token.h"
+
+struct edge_carrier;
+struct http_exchange;
+struct http_request;
+
+/* Whose a request is that came on a dialect's path. */
+enum edge_claim {
+    EDGE_CLAIM_HERE,      /* this process's */
+    EDGE_CLAIM_NEW,       /* of a client that was not there yet: limits apply to it */
+    EDGE_CLAIM_ELSEWHERE, /* the process's that is named */
+    EDGE_CLAIM_STREAM, /* answered by an event stream, which is a connection from then on (on_open) */
+};
+
+/* What a dialect brings that lives in HTTP itself, beside or before its WebSockets. `dialect` is that of its functions below. */
+struct edge_http_side {
+    /* Before the first request and after the last: what all clients share, and this process's name for edge_claim. After
+     * detach nothing of the carrier may be used. */
+    void (*attach)(void *dialect, struct edge_carrier *carrier, const char *process);
+    void (*detach)(void *dialect);
+    bool (*enabled)(void *dialect);
+    enum edge_claim (*claim)(void *dialect, const struct http_request *request,
+                             char process[HANDOVER_NAME_LEN]);
+    /* A request that asks for no WebSocket. It is answered now, or held (edge/http_exchange.h). */
+    void (*on_request)(void *dialect, struct http_exchange *exchange,
+                       const struct http_request *request);
+    /* Whether a WebSocket or a stream may be opened so; NULL, or the answer. on_open follows, with edge_conn_request(). */
+    const struct http_answer *(*refuse_upgrade)(void *dialect, const struct http_request *request);
+    /* Appends header lines of a stream's answer, each with its CRLF. NULL: none. */
+    void (*stream_headers)(void *dialect, const struct http_request *request, struct rt_buf *out);
+    /* No new clients; those without a WebSocket are sent away, spread over `spread`. */
+    void (*drain)(void *dialect, rt_usec spread);
+};
 
 struct edge_dialect {
     const char *name; /* for logs and metric labels */
@@ -29,6 +63,9 @@ struct edge_dialect {
     void (*on_heartbeat)(void *session, struct edge_conn *conn);
     /* Over realtime.max_connections: the dialect's frame for it, sent before the close with 1013. */
     struct edge_frame *(*frame_too_many)(void *dialect);
+    /* NULL: a WebSocket and nothing else. With it the server leaves tokens alone: on_open is given TOKEN_OK and an empty
+     * identity. */
+    const struct edge_http_side *http;
 };
 
 #endif

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 
 #include "edge/fluxbase/fluxbase.h"
+#include "edge/fluxbase/rest.h"
 #include "edge/hub.h"
+#include "edge/llana/llana.h"
 #include "edge/server.h"
+#include "edge/staticbackend/staticbackend.h"
 #include "edge/token.h"
 #include "runtime/buf.h"
 #include "runtime/config.h"
@@ -19,6 +22,9 @@ struct edge {
     struct token_verifier *verifier;
     struct hub *hub;
     struct fluxbase *fluxbase;
+    struct fluxbase_rest *fluxbase_rest;
+    struct llana *llana;
+    struct staticbackend *staticbackend;
     struct edge_server *server;
 };
 
@@ -35,6 +41,9 @@ static void edge_stop(void *tier)
     if (edge->fluxbase != NULL) {
         fluxbase_free(edge->fluxbase);
     }
+    fluxbase_rest_free(edge->fluxbase_rest);
+    llana_free(edge->llana);
+    staticbackend_free(edge->staticbackend);
     if (edge->hub != NULL) {
         hub_free(edge->hub);
     }
@@ -59,14 +68,33 @@ static bool make_parts(struct edge *edge)
         return false;
     }
     edge->hub = hub_new(&(struct hub_config){ .process = process, .keys = edge->keys });
-    edge->fluxbase = fluxbase_new(&(struct fluxbase_config){
+    const struct fluxbase_config fluxbase = { .process = process,
+                                              .hub = edge->hub,
+                                              .verifier = edge->verifier };
+    edge->fluxbase = fluxbase_new(&fluxbase);
+    edge->fluxbase_rest = fluxbase_rest_new(&fluxbase);
+    edge->llana = llana_new(
+        &(struct llana_config){ .process = process, .hub = edge->hub, .verifier = edge->verifier });
+    edge->staticbackend = staticbackend_new(&(struct staticbackend_config){
         .process = process, .hub = edge->hub, .verifier = edge->verifier });
+    if (edge->staticbackend == NULL) {
+        return false;
+    }
+    struct edge_dialect dialects[3 + STATICBACKEND_PATHS] = { fluxbase_dialect,
+                                                              fluxbase_rest_dialect,
+                                                              llana_dialect() };
+    void *owners[3 + STATICBACKEND_PATHS] = { edge->fluxbase, edge->fluxbase_rest,
+                                              llana_dialect_ctx(edge->llana) };
+    for (size_t i = 0; i < STATICBACKEND_PATHS; i++) {
+        dialects[3 + i] = staticbackend_dialects[i];
+        owners[3 + i] = edge->staticbackend;
+    }
     edge->server = edge_server_new(&(struct edge_server_config){
         .process = process,
         .verifier = edge->verifier,
-        .dialects = &fluxbase_dialect,
-        .dialect_ctx = (void *[]){ edge->fluxbase },
-        .dialect_count = 1,
+        .dialects = dialects,
+        .dialect_ctx = owners,
+        .dialect_count = sizeof owners / sizeof owners[0],
     });
     return edge->server != NULL;
 }

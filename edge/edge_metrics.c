@@ -20,8 +20,8 @@ static const char *const refusals[EDGE_REFUSAL_COUNT] = {
 static const unsigned close_codes[EDGE_CLOSE_KINDS] = { 0,    1,    1000, 1001, 1002, 1003, 1005,
                                                         1007, 1008, 1009, 1012, 1013, 4008 };
 /* 0: any other. */
-static const unsigned statuses[EDGE_STATUS_KINDS] = { 0,   101, 200, 400, 401, 404,
-                                                      405, 408, 426, 431, 503 };
+static const unsigned statuses[EDGE_STATUS_KINDS] = { 0,   101, 200, 204, 400, 401, 404,
+                                                      405, 408, 411, 413, 426, 431, 503 };
 
 static struct rt_counter *labelled(struct rt_metrics *metrics, const char *name, const char *label,
                                    const char *value, const char *help)
@@ -66,6 +66,10 @@ void edge_metrics_init(struct edge_metrics *out, struct rt_metrics *metrics)
     init_tables(out, metrics);
     out->accepted = rt_counter_new(metrics, "pgtide_edge_accepted_total", NULL,
                                    "TCP connections accepted on the client port");
+    out->handed_over = rt_counter_new(metrics, "pgtide_edge_handed_over_total", NULL,
+                                      "Connections passed to the process that has their session");
+    out->taken_over = rt_counter_new(metrics, "pgtide_edge_taken_over_total", NULL,
+                                     "Connections taken from another process on the same port");
     out->messages_in = rt_counter_new(metrics, "pgtide_edge_messages_received_total", NULL,
                                       "Whole text messages received from clients");
     out->frames_out =

@@ -21,10 +21,12 @@ enum edge_refusal {
     EDGE_REFUSAL_COUNT,
 };
 
-enum { EDGE_CLOSE_KINDS = 13, EDGE_STATUS_KINDS = 11, EDGE_TOKEN_KINDS = TOKEN_NO_KEY + 2 };
+enum { EDGE_CLOSE_KINDS = 13, EDGE_STATUS_KINDS = 14, EDGE_TOKEN_KINDS = TOKEN_NO_KEY + 2 };
 
 struct edge_metrics {
     struct rt_counter *accepted;
+    struct rt_counter *handed_over; /* connections, to the process that has their session */
+    struct rt_counter *taken_over;
     struct rt_counter *refused[EDGE_REFUSAL_COUNT];
     struct rt_counter *closes[EDGE_CLOSE_KINDS];
     struct rt_counter *http[EDGE_STATUS_KINDS];

@@ -16,14 +16,15 @@ enum {
     NO_STATUS = 1005,
 };
 
-static struct edge_frame *make(unsigned opcode, const void *payload, size_t len)
+static struct edge_frame *make(unsigned opcode, const void *payload, size_t len, size_t extra)
 {
     size_t header = len < LENGTH_16 ? 2 : (len <= UINT16_MAX ? 4 : 10);
-    struct edge_frame *frame = rt_alloc(sizeof(*frame) + header + len);
+    struct edge_frame *frame = rt_alloc(sizeof(*frame) + header + len + extra);
     uint8_t *at = frame->bytes;
 
     frame->refs = 1;
     frame->len = (uint32_t)(header + len);
+    frame->extra = (uint32_t)extra;
     *at++ = (uint8_t)(FIN | opcode);
     if (header == 2) {
         *at++ = (uint8_t)len;
@@ -41,12 +42,35 @@ static struct edge_frame *make(unsigned opcode, const void *payload, size_t len)
 
 struct edge_frame *edge_frame_text(const void *payload, size_t len)
 {
-    return make(OPCODE_TEXT, payload, len);
+    return make(OPCODE_TEXT, payload, len, 0);
+}
+
+struct edge_frame *edge_frame_text_with(const void *payload, size_t len, const void *extra,
+                                        size_t extra_len)
+{
+    struct edge_frame *frame = make(OPCODE_TEXT, payload, len, extra_len);
+
+    if (extra_len > 0) {
+        memcpy(frame->bytes + frame->len, extra, extra_len);
+    }
+    return frame;
+}
+
+struct rt_span edge_frame_extra(const struct edge_frame *frame)
+{
+    return (struct rt_span){ frame->bytes + frame->len, frame->extra };
+}
+
+struct rt_span edge_frame_payload(const struct edge_frame *frame)
+{
+    size_t header = frame->bytes[1] < LENGTH_16 ? 2 : (frame->bytes[1] == LENGTH_16 ? 4 : 10);
+
+    return (struct rt_span){ frame->bytes + header, frame->len - header };
 }
 
 struct edge_frame *edge_frame_control(unsigned opcode, const void *payload, size_t len)
 {
-    return make(opcode, payload, len < CONTROL_MAX ? len : CONTROL_MAX);
+    return make(opcode, payload, len < CONTROL_MAX ? len : CONTROL_MAX, 0);
 }
 
 struct edge_frame *edge_frame_close(unsigned code, const char *reason)
@@ -60,7 +84,7 @@ struct edge_frame *edge_frame_close(unsigned code, const char *reason)
     payload[0] = (uint8_t)(code >> 8);
     payload[1] = (uint8_t)code;
     memcpy(payload + 2, reason, len);
-    return make(OPCODE_CLOSE, payload, code == NO_STATUS ? 0 : len + 2);
+    return make(OPCODE_CLOSE, payload, code == NO_STATUS ? 0 : len + 2, 0);
 }
 
 struct edge_frame *edge_frame_raw(const void *bytes, size_t len)

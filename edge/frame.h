@@ -10,14 +10,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/buf.h"
+
 struct edge_frame {
     uint32_t refs;
-    uint32_t len; /* of bytes: header and payload */
+    uint32_t len;   /* of bytes: header and payload */
+    uint32_t extra; /* bytes behind them that are never sent */
     uint8_t bytes[];
 };
 
 /* An unfragmented text frame; the caller owns the reference. Payload up to 1 GiB. */
 struct edge_frame *edge_frame_text(const void *payload, size_t len);
+/* One with bytes that travel with it inside the process and are never sent: what a dialect must know to decide who may have it. */
+struct edge_frame *edge_frame_text_with(const void *payload, size_t len, const void *extra,
+                                        size_t extra_len);
+struct rt_span edge_frame_extra(const struct edge_frame *frame);
+/* The payload of a text frame, for a transport that is no WebSocket. */
+struct rt_span edge_frame_payload(const struct edge_frame *frame);
 /* A control frame: opcode 8, 9 or 10, payload up to 125 bytes. */
 struct edge_frame *edge_frame_control(unsigned opcode, const void *payload, size_t len);
 /* A close frame; code 1005 stands for none. `reason` is cut to 123 bytes, between characters. */

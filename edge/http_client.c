@@ -26,6 +26,7 @@ struct http_client {
     struct rt_buf head; /* READING: what came so far; WRITING: the answer's head */
     struct rt_span body;
     size_t sent; /* of head and body together */
+    bool idle;   /* has had an answer, and need not ask again */
 };
 
 static void forget(struct http_client *client)
@@ -134,6 +135,7 @@ static bool take_input(struct http_client *client, uint8_t *data, size_t len, si
         refuse(client, EDGE_REFUSED_HEAD, &http_answer_head_too_large);
         return false;
     }
+    client->idle = client->idle && len == 0;
     if (head == 0) {
         return true;
     }
@@ -188,7 +190,7 @@ static void on_timer(struct wheel_timer *timer, rt_usec now)
     struct http_client *client = LIST_ELEMENT(timer, struct http_client, timer);
 
     (void)now;
-    if (client->state == CLIENT_READING) {
+    if (client->state == CLIENT_READING && !client->idle) {
         rt_counter_add(client->owner->carrier->metrics.refused[EDGE_REFUSED_TIMEOUT], 1);
     }
     if (client->state == CLIENT_READING && client->head.len > 0) {
@@ -200,7 +202,7 @@ static void on_timer(struct wheel_timer *timer, rt_usec now)
 
 /* --- exports --- */
 
-void http_client_new(struct http_client_owner *owner, int fd)
+static struct http_client *add(struct http_client_owner *owner, int fd)
 {
     struct http_client *client = rt_alloc(sizeof(*client));
 
@@ -213,6 +215,33 @@ void http_client_new(struct http_client_owner *owner, int fd)
     rt_gauge_set(owner->carrier->metrics.pending, (double)owner->count);
     rt_io_want(client->io, RT_READ);
     set_timeout(client, HEAD_TIMEOUT);
+    return client;
+}
+
+void http_client_new(struct http_client_owner *owner, int fd)
+{
+    (void)add(owner, fd);
+}
+
+void http_client_continue(struct http_client_owner *owner, int fd, uint8_t *data, size_t len)
+{
+    struct http_client *client = add(owner, fd);
+
+    client->idle = true;
+    if (len > 0 && take_input(client, data, len, 0)) {
+        rt_buf_append(&client->head, data, len);
+    }
+}
+
+int http_client_descriptor(const struct http_client *client)
+{
+    return client->fd;
+}
+
+void http_client_give_away(struct http_client *client)
+{
+    rt_io_detach(client->io);
+    end(client);
 }
 
 int http_client_release(struct http_client *client)
@@ -241,7 +270,8 @@ bool http_client_drop_oldest(struct http_client_owner *owner, const struct http_
         return false;
     }
     struct http_client *client = LIST_ELEMENT(node, struct http_client, node);
-    if (farewell != NULL && client->state == CLIENT_READING && client->head.len == 0) {
+    if (farewell != NULL && client->state == CLIENT_READING && client->head.len == 0 &&
+        !client->idle) {
         say_farewell(client, farewell);
     }
     end(client);

@@ -38,6 +38,12 @@ struct http_client_owner {
 
 /* Takes the socket over. */
 void http_client_new(struct http_client_owner *owner, int fd);
+/* One that has been read from already, here after an answer or in another process; `data` may be changed in place. on_head may
+ * be called from here. */
+void http_client_continue(struct http_client_owner *owner, int fd, uint8_t *data, size_t len);
+/* Another process has the socket now; the client is gone. */
+void http_client_give_away(struct http_client *client);
+int http_client_descriptor(const struct http_client *client);
 /* with_body false: for HEAD. */
 void http_client_answer(struct http_client *client, const struct http_answer *answer,
                         bool with_body);

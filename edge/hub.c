@@ -67,6 +67,12 @@ static void shard_init(struct hub *hub, uint32_t index, const struct hub_config 
     shard->fresh_at = hub->now();
     list_init(&shard->ups);
     list_init(&shard->merging);
+    list_init(&shard->merging_rooms);
+    list_init(&shard->topics);
+    list_init(&shard->replies);
+    shard->passes = rt_map_new();
+    shard->topic_groups = rt_map_new();
+    shard->replays = rt_map_new();
     hub_flow_init(&shard->live);
     shard->by_number = rt_map_new();
     shard->groups = rt_map_new();
@@ -118,6 +124,7 @@ void hub_tick(struct hub *hub)
 
     hub_expire(hub, hub->wall_now());
     hub_refuse_overdue(hub, now);
+    hub_rooms_overdue(hub, now);
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         tick_shard(&hub->shards[i], sweep, now);
     }
@@ -149,6 +156,11 @@ struct hub *hub_new(const struct hub_config *config)
     hub->identities = rt_map_new();
     hub->ups = rt_map_new();
     hub->audiences = rt_map_new();
+    hub->topics = rt_map_new();
+    hub->passes = rt_map_new();
+    hub->room_audiences = rt_map_new();
+    hub->replies = rt_map_new();
+    list_init(&hub->room_waiting);
     hub->next_expiry = INT64_MAX;
     list_init(&hub->waiting);
     list_init(&hub->stale);
@@ -175,6 +187,9 @@ static void shard_fini(struct hub_shard *shard)
     hub_groups_drop(shard);
     rt_map_free(shard->groups);
     rt_map_free(shard->by_number);
+    rt_map_free(shard->passes);
+    rt_map_free(shard->topic_groups);
+    rt_map_free(shard->replays);
 }
 
 void hub_free(struct hub *hub)
@@ -192,6 +207,10 @@ void hub_free(struct hub *hub)
     rt_map_free(hub->identities);
     rt_map_free(hub->ups);
     rt_map_free(hub->audiences);
+    rt_map_free(hub->topics);
+    rt_map_free(hub->passes);
+    rt_map_free(hub->room_audiences);
+    rt_map_free(hub->replies);
     rt_buf_fini(&hub->key);
     row_encoder_fini(&hub->encoder);
     row_values_fini(&hub->new_row);

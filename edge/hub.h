@@ -3,8 +3,8 @@
  * The hub stands between the dialects (below) and the shards (edge/uplink.h, above). Dialects speak to it in
  * neutral operations: join, subscribe, unsubscribe, change of identity, leave. It shares and fans out:
  *
- *   client subscription   what one connection asked for: (channel, form, text, events)
- *   upward subscription   one per (identity, channel), whatever the number of clients behind it
+ *   client subscription   what one connection asked for: (channel, filter, form, text, events)
+ *   upward subscription   one per (identity, channel, filter), whatever the number of clients behind it
  *   group                 the broker's unit: everybody who sees the same of a table
  *   audience              members of a group whose frames are the same bytes: one (dialect, form, text)
  *
@@ -19,7 +19,9 @@
  * A client gets each change of a subscription once, in the order of commits; of a transaction's changes the last one is
  * marked (mark_last).
  *
- * Callbacks of a dialect must not call the hub, but for hub_sub_send(); they send frames and close connections. One thread, no global
+ * Rooms (broadcast and presence channels) are below; they have their own calls and callbacks.
+ *
+ * Callbacks of a dialect must not call the hub, but for hub_sub_send() and hub_room_send(); they send frames and close connections. One thread, no global
  * state. Join, subscribe, unsubscribe: O(1); leave: O(subscriptions of the client); an event: O(members).
  */
 #ifndef PGTIDE_EDGE_HUB_H
@@ -110,10 +112,46 @@ struct hub_gone {
 struct hub_page {
     struct rt_span rows; /* JSON array of objects */
     uint32_t count;      /* of them */
-    uint32_t number;     /* of this page of the subscription, from 1 */
+    const struct row_def *columns;
+    uint32_t number; /* of this page of the subscription, from 1 */
     bool last;
     struct rt_span token;     /* where to go on behind it; len 0: cannot be gone on with */
     struct rt_span too_large; /* JSON array of columns left out in some row; len 0: none */
+};
+
+/* A message of a broadcast channel. Valid during encode_message() only. */
+struct hub_message {
+    struct rt_span channel; /* neutral name */
+    struct rt_span event;
+    struct rt_span payload; /* JSON */
+    struct wire_place place;
+    bool own; /* this frame is for the client that sent it */
+};
+
+struct hub_present {
+    struct rt_span key;
+    struct rt_span meta; /* JSON */
+};
+enum hub_presence_kind {
+    HUB_PRESENCE_SYNC,  /* this is who is there */
+    HUB_PRESENCE_JOIN,  /* a key that was not there has come */
+    HUB_PRESENCE_LEAVE, /* nobody is there under this key any more */
+};
+/* Something in a room. Valid during encode_presence() only. */
+struct hub_presence {
+    enum hub_presence_kind kind;
+    struct rt_span channel;
+    struct rt_span key;                /* JOIN, LEAVE */
+    const struct hub_present *changed; /* JOIN: who has come under the key; LEAVE: who has gone */
+    size_t changed_count;
+    const struct hub_present
+        *all; /* afterwards; equal keys stand together, in the order of coming */
+    size_t all_count;
+};
+
+struct hub_room_accepted {
+    struct wire_place place; /* complete from here on */
+    bool resumed;            /* that is the `since` that was asked for */
 };
 
 /* `dialect` is what the client joined with, `sub` the user pointer of hub_want. */
@@ -128,11 +166,14 @@ struct hub_dialect {
     /* Queues a frame for a member; `to` is the joining client's. Takes its own reference. */
     void (*deliver)(void *to, struct edge_frame *frame);
     void (*on_accepted)(void *session, void *sub, const struct hub_accepted *accepted);
-    /* The subscription is over and its handle invalid. */
+    /* The subscription is over and its handle invalid. Comes before any commit that lacks it (hub_joining.transactions). */
     void (*on_refused)(void *session, void *sub, enum wire_code code, struct rt_span message);
     /* It cannot go on from where it asked to. Over, too. */
     void (*on_gone)(void *session, void *sub, const struct hub_gone *gone);
     void (*on_gap)(void *session, void *sub, const struct hub_gap *gap);
+    /* What the client may see of the table is another from this position on: what it has should be fetched again. NULL: the
+     * dialect has no words for it. */
+    void (*on_rights)(void *session, void *sub, const struct wire_position *position);
     /* For those that asked for a snapshot, between on_accepted and the live changes. */
     void (*on_rows)(void *session, void *sub, const struct hub_page *page);
     /* Bytes in the client's queue. A client with much there gets no more rows for now. */
@@ -147,6 +188,24 @@ struct hub_dialect {
     void (*on_fresh)(void *session);
     /* The identity's token has expired; its subscriptions deliver nothing from now on. Close the client. */
     void (*on_expired)(void *session);
+
+    /* Rooms: broadcast and presence channels. A dialect that has none leaves them NULL. `room` is the user pointer of hub_room_want.
+     * The frames are for one audience, as of encode(); the hub owns the reference; NULL: nothing is sent. */
+    struct edge_frame *(*encode_message)(void *dialect, const struct hub_message *message,
+                                         unsigned form, struct rt_span text);
+    struct edge_frame *(*encode_presence)(void *dialect, const struct hub_presence *presence,
+                                          unsigned form, struct rt_span text);
+    void (*on_room_accepted)(void *session, void *room, const struct hub_room_accepted *accepted);
+    /* Over, and the handle invalid. */
+    void (*on_room_refused)(void *session, void *room, enum wire_code code, struct rt_span message);
+    /* It cannot go on from where it asked to. Over, too. */
+    void (*on_room_gone)(void *session, void *room, enum wire_gone_reason reason,
+                         struct rt_span message);
+    /* Messages may be missing before the next one. */
+    void (*on_room_gap)(void *session, void *room, const char *reason);
+    /* The answer to a publish or track, once for each that wanted one; code 0: done, and `place` is the message's. */
+    void (*on_done)(void *session, void *reply, unsigned code, struct rt_span message,
+                    const struct wire_place *place);
 };
 
 /* --- what a dialect asks for ------------------------------------------------------------------------- */
@@ -174,15 +233,18 @@ enum hub_err {
     HUB_OK = 0,
     HUB_TOO_MANY, /* realtime.max_subscriptions_per_connection */
     HUB_EXPIRED,  /* the client's token */
+    HUB_AWAY,     /* the shard of the channel is not reachable; nothing was sent */
 };
 
 struct hub_want {
     struct rt_span channel; /* neutral name, "table:public.users"; at most WIRE_CHANNEL_MAX bytes */
-    unsigned form;          /* the dialect's: which kind of frame; below 256 */
-    struct rt_span text;    /* what the client calls it, part of its frames; at most 4096 bytes */
-    unsigned events;        /* mask of enum hub_op */
-    void *user;             /* the dialect's subscription */
-    bool has_since;         /* go on behind this position */
+    struct rt_span filter;  /* as the client wrote it; at most WIRE_FILTER_MAX bytes, len 0: none */
+    enum wire_filter_kind filter_kind;
+    unsigned form;       /* the dialect's: which kind of frame; below 256 */
+    struct rt_span text; /* what the client calls it, part of its frames; at most 4096 bytes */
+    unsigned events;     /* mask of enum hub_op */
+    void *user;          /* the dialect's subscription */
+    bool has_since;      /* go on behind this position */
     struct wire_position since;
     bool snapshot;        /* the rows first; not with a since */
     uint32_t page_rows;   /* at most so many in a page; up to WIRE_ROWS_MAX */
@@ -196,5 +258,55 @@ void hub_unsubscribe(struct hub_sub *sub);
 /* Delivers a frame of the dialect's behind all changes that the subscription has been given; also from on_gap and on_rows. Takes its
  * own reference. */
 void hub_sub_send(struct hub_sub *sub, struct edge_frame *frame);
+
+/* --- rooms: broadcast:{topic} and presence:{room} ------------------------------------------------------- */
+
+/* A client in a channel that is not a table's. Everybody in a channel gets the same, so a message is encoded once for each audience
+ * (dialect, form, text), and once more for its sender. It survives the loss of its shard like a subscription; what clients sent
+ * meanwhile may be missing (on_room_gap), what SQL sent is not. */
+struct hub_room;
+
+struct hub_room_want {
+    struct rt_span
+        channel; /* neutral name: "broadcast:chat", "presence:lobby"; at most WIRE_CHANNEL_MAX bytes */
+    unsigned form;       /* as of hub_want */
+    struct rt_span text; /* at most 4096 bytes */
+    void *user;
+    bool has_since; /* broadcast: go on behind this place */
+    struct wire_place since;
+};
+/* As of hub_subscribe(); answered with on_room_accepted (which may be called from here), on_room_refused or on_room_gone. A presence room
+ * that is not empty then gives its members a SYNC. */
+enum hub_err hub_room_join(struct hub_client *client, const struct hub_room_want *want,
+                           struct hub_room **out_room);
+/* With what is tracked in it. */
+void hub_room_leave(struct hub_room *room);
+
+/* As hub_sub_send(). */
+void hub_room_send(struct hub_room *room, struct edge_frame *frame);
+
+/* A message to everybody in a channel; the sender need not be there. Answered with on_done(reply), never from here; reply NULL: no
+ * answer is wanted. What cannot be sent at all is said by the result. O(1) here; at the broker O(edges with members). */
+struct hub_publishing {
+    struct rt_span channel;
+    struct rt_span event;   /* at most WIRE_TEXT_MAX bytes */
+    struct rt_span payload; /* valid JSON, at most WIRE_PAYLOAD_MAX bytes */
+    bool to_sender;         /* its own rooms get it, too */
+    void *reply;
+};
+enum hub_err hub_publish(struct hub_client *client, const struct hub_publishing *publishing);
+/* The client is in the room under this key, with this meta (JSON, at most WIRE_META_MAX bytes); again with the same key: another meta.
+ * HUB_TOO_MANY: HUB_TRACKS_MAX keys already. Kept through interruptions. */
+enum hub_err hub_track(struct hub_room *room, struct rt_span key, struct rt_span meta, void *reply);
+/* False: it was not tracked. */
+bool hub_untrack(struct hub_room *room, struct rt_span key);
+
+#define HUB_TRACKS_MAX 16u /* keys of one client in one room */
+
+/* A place as clients see it: the position, and behind a dot the stamp in lower-case hexadecimal unless that is 0. One place has one
+ * text; parsing refuses every other spelling. */
+#define HUB_PLACE_TEXT_SIZE (WIRE_POSITION_TEXT_SIZE + 18)
+void hub_place_text(const struct wire_place *place, char out[HUB_PLACE_TEXT_SIZE]);
+bool hub_place_parse(struct rt_span text, struct wire_place *out);
 
 #endif

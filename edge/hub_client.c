@@ -86,6 +86,8 @@ static void end_subs(struct hub_client *client)
     {
         hub_sub_free(LIST_ELEMENT(at, struct hub_sub, in_client));
     }
+    hub_rooms_end(client);
+    hub_replies_end(client);
     flush_all(client->hub);
 }
 
@@ -100,6 +102,9 @@ struct hub_client *hub_join(struct hub *hub, const struct hub_joining *joining)
     client->to = joining->to;
     client->identity = identity_get(hub, joining->identity);
     list_init(&client->subs);
+    list_init(&client->rooms);
+    list_init(&client->replies);
+    client->number = ++hub->last_client;
     if (joining->transactions) {
         hub_merge_join(client);
     }
@@ -138,6 +143,7 @@ void hub_set_identity(struct hub_client *client, struct identity *identity)
         {
             hub_sub_renew(LIST_ELEMENT(at, struct hub_sub, in_client));
         }
+        hub_rooms_renew(client);
     }
     hub_identity_unref(hub, old);
     flush_all(hub);

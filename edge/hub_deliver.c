@@ -4,6 +4,7 @@
  * comes, so an audience holds the frame of its latest event back until the next one, or until the transaction ends;
  * then the frame is marked in place, before anybody has it. What breaks a transaction off lets frames go unmarked.
  * Audiences differ by the events that they want, so what is the last to one is the last to each of its members.
+ * Messages of rooms that belong to the transaction are held in the same order (hub_message.c).
  */
 #include "edge/hub_parts.h"
 
@@ -58,6 +59,7 @@ static void release(struct hub_audience *audience, bool last)
     if (frame == NULL) {
         return;
     }
+    hub_notes_release(hub_group_flow(audience->group), audience->held_order);
     if (last) {
         audience->ops->mark_last(frame);
     }
@@ -91,8 +93,10 @@ static void send_to_audience(struct hub *hub, struct hub_audience *audience,
         edge_frame_unref(frame);
         return;
     }
+    struct hub_flow *flow = hub_group_flow(audience->group);
     audience->held = frame;
-    list_append(&hub_group_flow(audience->group)->held, &audience->in_held);
+    audience->held_order = ++flow->order;
+    list_append(&flow->held, &audience->in_held);
 }
 
 static void measure(struct hub *hub, struct hub_flow *flow)
@@ -157,6 +161,7 @@ void hub_flow_release(struct hub_flow *flow)
     {
         release(LIST_ELEMENT(at, struct hub_audience, in_held), false);
     }
+    hub_notes_release(flow, UINT64_MAX);
     flow->in_transaction = false;
 }
 
@@ -194,6 +199,7 @@ void hub_flow_end(struct hub_flow *flow)
     {
         release(LIST_ELEMENT(at, struct hub_audience, in_held), true);
     }
+    hub_notes_release(flow, UINT64_MAX);
     flow->in_transaction = false;
     hub_flow_reach(flow, &position);
 }

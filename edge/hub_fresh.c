@@ -29,6 +29,14 @@ static struct wire_position whole_up_to(const struct hub_up *up)
     return position;
 }
 
+bool hub_shard_progress(const struct hub_shard *shard, struct wire_position *out)
+{
+    const struct hub_flow *live = &shard->live;
+
+    *out = live->in_transaction ? live->done : live->position;
+    return live->in_transaction ? live->has_done : live->has_position;
+}
+
 bool hub_progress(const struct hub_client *client, struct wire_position *out)
 {
     bool any = false;
@@ -48,7 +56,7 @@ bool hub_progress(const struct hub_client *client, struct wire_position *out)
         }
         any = true;
     }
-    return any;
+    return hub_rooms_progress(client, &any, out) && any;
 }
 
 /* --- how fresh --------------------------------------------------------------------------------------------------- */

@@ -80,6 +80,7 @@ void hub_flow_init(struct hub_flow *flow)
 {
     *flow = (struct hub_flow){ 0 };
     list_init(&flow->held);
+    list_init(&flow->notes);
 }
 
 struct hub_flow *hub_group_flow(struct hub_group *group)

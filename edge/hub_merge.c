@@ -108,16 +108,20 @@ void hub_merge_push(struct hub_sub *sub, const struct wire_position *at, struct 
     }
 }
 
-void hub_sub_send(struct hub_sub *sub, struct edge_frame *frame)
+void hub_client_push(struct hub_client *client, struct merge_source *source,
+                     const struct wire_position *at, struct edge_frame *frame)
 {
-    struct hub_client *client = sub->client;
-
-    if (sub->source == NULL) {
+    if (source == NULL) {
         client->ops->deliver(client->to, frame);
     } else if (!client->overflown) {
-        (void)merge_push_note(sub->source, frame);
+        (void)(at != NULL ? merge_push(source, at, frame) : merge_push_note(source, frame));
         check(client);
     }
+}
+
+void hub_sub_send(struct hub_sub *sub, struct edge_frame *frame)
+{
+    hub_client_push(sub->client, sub->source, NULL, frame);
 }
 
 void hub_merge_advance(struct hub_shard *shard)
@@ -130,4 +134,5 @@ void hub_merge_advance(struct hub_shard *shard)
             merge_advance(sub->source, &position);
         }
     }
+    hub_rooms_advance(shard);
 }

@@ -39,6 +39,8 @@ static const struct metric_row counters[] = {
       "Subscriptions of clients that went on from the position that they asked for." },
     { METRIC(gone), "pgtide_edge_resume_gone_total",
       "Subscriptions of clients that could not go on from where they asked to." },
+    { METRIC(rights), "pgtide_edge_rights_changed_total",
+      "Subscriptions of clients that were told that they see other rows now." },
     { METRIC(gaps), "pgtide_edge_gaps_total", "Gaps that clients were told of." },
     { METRIC(as_text), "pgtide_edge_values_as_text_total",
       "Values that did not read as their type says and were sent as JSON strings." },

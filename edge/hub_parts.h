@@ -13,13 +13,14 @@
  *   hub_event.c    one change, as JSON
  *   hub_fresh.c    how far clients are, and how fresh that is
  *   hub_deliver.c  the way of a frame to its members
+ *   hub_room_parts.h  rooms: broadcast and presence channels, and their files
  *
  * Who is in which list:
  *   a client       in its identity's `clients`
  *   a sub          in its client's `subs` (heirs are not), in its upward subscription's `subs`, in hub.waiting
  *                  until it is answered, in its shard's `merging` if it is a source, and as a member of one audience
  *                  while it is in force
- *   an upward sub  in its shard's `ups`, in hub.ups by (identity, channel) unless it is a solo, in shard.by_number
+ *   an upward sub  in its shard's `ups`, in hub.ups by (identity, channel, filter) unless it is a solo, in shard.by_number
  *                  while announced
  *   an audience    in its flow's `held` while it holds a frame back
  *
@@ -54,6 +55,7 @@ struct hub_metrics {
     struct rt_counter *rows;
     struct rt_counter *resumed;
     struct rt_counter *gone;
+    struct rt_counter *rights;
     struct rt_counter *as_text;
     struct rt_counter *bad_utf8;
     struct rt_counter *refusals[HUB_CODES];
@@ -80,6 +82,9 @@ struct hub_client {
     struct hub_identity *identity;
     struct list_node in_identity;
     struct list_node subs;
+    struct list_node rooms;
+    struct list_node replies;
+    uint64_t number;           /* on the wire, as the sender of messages */
     struct list_node in_stale; /* hub.stale: it was told that something is stale */
     struct merge *merge;       /* whole transactions only; NULL: as they come */
     size_t count;
@@ -124,6 +129,13 @@ struct hub_sub {
     char text[];
 };
 
+/* What is subscribed to. Borrowed. */
+struct hub_subject {
+    struct wire_span channel;
+    struct wire_span filter; /* len 0: none */
+    enum wire_filter_kind filter_kind;
+};
+
 struct hub_up {
     uint64_t number; /* on the wire; 0: not announced */
     struct hub_shard *shard;
@@ -134,8 +146,10 @@ struct hub_up {
     struct wire_position from; /* as accepted */
     struct list_node subs;
     struct list_node in_shard;
-    size_t channel_len;
-    char channel[];
+    enum wire_filter_kind filter_kind;
+    uint32_t channel_len;
+    uint32_t filter_len;
+    char text[]; /* the channel, the filter */
 };
 
 struct hub_member {
@@ -159,6 +173,7 @@ struct hub_audience {
     bool has_sent;
     struct wire_position sent; /* of the last event, the held one included */
     struct edge_frame *held;   /* the last event, until it is known whether another one follows */
+    uint64_t held_order;       /* among what its flow holds */
     struct list_node in_held;
     size_t text_len;
     char text[];
@@ -174,7 +189,9 @@ struct hub_flow {
     uint64_t epoch; /* of the current transaction, or the last one */
     uint64_t commit_lsn;
     int64_t commit_time;
-    struct list_node held; /* audiences */
+    struct list_node held;  /* audiences */
+    struct list_node notes; /* messages of rooms that are held; both in the order of held_order */
+    uint64_t order;
 };
 
 struct hub_group {
@@ -195,8 +212,15 @@ struct hub_shard {
     struct uplink *uplink;
     struct list_node ups;
     struct list_node merging; /* subs */
-    struct rt_map *by_number; /* number -> struct hub_up */
-    struct rt_map *groups;    /* number -> struct hub_group */
+    struct list_node merging_rooms;
+    struct list_node topics;
+    struct list_node replies;
+    struct rt_map *passes;       /* number -> struct hub_pass */
+    struct rt_map *topic_groups; /* group -> struct hub_topic */
+    struct rt_map *replays;      /* group -> struct hub_pass */
+    struct wire_channel channel; /* the last one, without its name: of the ACCEPT that follows */
+    struct rt_map *by_number;    /* number -> struct hub_up */
+    struct rt_map *groups;       /* number -> struct hub_group */
     bool in_session;
     bool restart; /* announce everything again at the next tick */
     bool lost; /* because a record could not be read or delivered; what comes until then is left */
@@ -218,10 +242,16 @@ struct hub {
     struct hub_metrics metrics;
     struct hub_shard *shards;
     uint32_t shard_count;
-    uint64_t last_number; /* of identities and upward subscriptions */
+    uint64_t last_number; /* of identities, upward subscriptions, passes and replies */
+    uint64_t last_client;
     struct rt_map *identities;
     struct rt_map *ups;
     struct rt_map *audiences;
+    struct rt_map *topics;         /* by name */
+    struct rt_map *passes;         /* by identity and name; solos are not in it */
+    struct rt_map *room_audiences; /* by topic, dialect, form and text */
+    struct rt_map *replies;        /* by number */
+    struct list_node room_waiting;
     struct list_node waiting; /* subscriptions without an answer, oldest first */
     struct list_node stale;   /* clients that were told so */
     struct rt_condition *fresh;
@@ -281,19 +311,52 @@ void hub_sub_inherit(struct hub_sub *sub);
 void hub_refuse_overdue(struct hub *hub, rt_usec now);
 
 /* hub_up.c */
-struct hub_up *hub_up_get(struct hub *hub, struct hub_identity *identity, struct wire_span channel);
+struct hub_up *hub_up_get(struct hub *hub, struct hub_identity *identity,
+                          const struct hub_subject *topic);
 struct hub_up *hub_up_solo(struct hub *hub, struct hub_identity *identity,
-                           struct wire_span channel);
+                           const struct hub_subject *topic);
+struct hub_subject hub_up_subject(const struct hub_up *up); /* valid as long as it */
 /* Arms the sub, if this one is in force; announces it, if it is not. */
 void hub_up_attach(struct hub_up *up, struct hub_sub *sub);
 void hub_up_drop_if_unused(struct hub_up *up);
 void hub_up_announce(struct hub_up *up);
+/* Says to the shard who it is, unless that is said. */
+void hub_identify(struct hub_shard *shard, struct hub_identity *identity);
 void hub_up_forget_number(struct hub_up *up); /* an answer of the shard finds nobody now */
 /* Why not, or NULL. */
 const char *hub_up_accept(struct hub_shard *shard, const struct wire_accept *accept);
+void hub_up_rights(struct hub_shard *shard, const struct wire_rights *rights);
 void hub_up_refuse(struct hub_shard *shard, const struct wire_refuse *refuse);
 /* Everything up to here has come for it. */
 struct wire_position hub_up_position(const struct hub_up *up);
+
+/* hub_topic.c: rooms; true: the record was for one of them. */
+bool hub_pass_accept(struct hub_shard *shard, const struct wire_accept *accept);
+bool hub_pass_refuse(struct hub_shard *shard, const struct wire_refuse *refuse);
+bool hub_pass_gone(struct hub_shard *shard, const struct wire_gone *gone);
+/* CHANNEL, BROADCAST, PRESENCE, DONE: why not, or NULL. */
+const char *hub_room_record(struct hub_shard *shard, enum wire_type type, struct wire_reader *in);
+void hub_topics_interrupt(
+    struct hub_shard *shard); /* before the position of its flow is forgotten */
+void hub_topics_announce(struct hub_shard *shard);
+void hub_topics_gap(struct hub_shard *shard, const char *reason);
+/* hub_room.c */
+void hub_rooms_end(struct hub_client *client);   /* all of a client's */
+void hub_rooms_renew(struct hub_client *client); /* under its new identity */
+void hub_rooms_overdue(struct hub *hub, rt_usec now);
+void hub_rooms_advance(struct hub_shard *shard); /* in the merges of their clients */
+/* Up to where the client's rooms have everything; false: one is not in force. `any`: whether `out` says something. */
+bool hub_rooms_progress(const struct hub_client *client, bool *any, struct wire_position *out);
+/* hub_message.c: hands out the held messages that are before `order` */
+void hub_notes_release(struct hub_flow *flow, uint64_t order);
+/* hub_publish.c */
+void hub_replies_end(struct hub_client *client); /* without callbacks */
+void hub_replies_fail(struct hub_shard *shard);  /* there will be no answer */
+const char *hub_shard_done(struct hub_shard *shard, const struct wire_done *done);
+void hub_client_push(struct hub_client *client, struct merge_source *source,
+                     const struct wire_position *at, struct edge_frame *frame);
+/* Whole transactions only; false: not known. */
+bool hub_shard_progress(const struct hub_shard *shard, struct wire_position *out);
 
 /* hub_resume.c */
 void hub_up_gone(struct hub_shard *shard, const struct wire_gone *gone);

@@ -130,6 +130,7 @@ void hub_shard_resume(struct hub_shard *shard)
             hub_up_announce(up);
         }
     }
+    hub_topics_announce(shard);
     hub_shard_flush(shard);
 }
 
@@ -185,6 +186,8 @@ void hub_shard_announce(struct hub_shard *shard)
 {
     bool in_session = shard->in_session;
 
+    hub_topics_interrupt(shard);
+    hub_replies_fail(shard);
     take_out_of_force(shard, is_faulty(shard));
     shard->restart = false;
     shard->lost = false;
@@ -226,6 +229,7 @@ void hub_shard_gap(struct hub_shard *shard, const struct wire_gap *gap)
             }
         }
     }
+    hub_topics_gap(shard, reason);
     shard->live.has_position = true;
     shard->live.position = gap->to;
 }

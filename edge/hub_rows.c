@@ -177,7 +177,7 @@ static void feed_or_wait(struct hub_rows *rows)
     }
 }
 
-static void hand_on(struct hub_sub *sub, const struct wire_rows *part)
+static void hand_on(struct hub_sub *sub, const struct wire_rows *part, const struct row_def *def)
 {
     struct hub *hub = sub->client->hub;
     struct hub_rows *rows = sub->rows;
@@ -194,6 +194,7 @@ static void hand_on(struct hub_sub *sub, const struct wire_rows *part)
                               &(struct hub_page){
                                   .rows = rt_buf_span(&hub->record),
                                   .count = part->row_count,
+                                  .columns = def,
                                   .number = rows->parts,
                                   .last = part->last,
                                   .token = rt_buf_span(&rows->token),
@@ -224,7 +225,7 @@ const char *hub_shard_rows(struct hub_shard *shard, struct wire_rows *part)
         const struct hub_audience *audience = group->audiences[i];
         for (uint32_t j = 0; j < audience->count; j++) {
             if (audience->members[j].sub->rows != NULL) {
-                hand_on(audience->members[j].sub, part);
+                hand_on(audience->members[j].sub, part, group->def);
             }
         }
     }

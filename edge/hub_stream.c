@@ -190,7 +190,10 @@ static const char *on_accept(struct hub_shard *shard, struct wire_reader *in)
     struct wire_accept accept;
     enum wire_err err = wire_decode_accept(in, &accept);
 
-    return err != WIRE_OK ? wire_err_text(err) : hub_up_accept(shard, &accept);
+    if (err != WIRE_OK) {
+        return wire_err_text(err);
+    }
+    return hub_pass_accept(shard, &accept) ? NULL : hub_up_accept(shard, &accept);
 }
 
 static const char *on_refuse(struct hub_shard *shard, struct wire_reader *in)
@@ -201,7 +204,9 @@ static const char *on_refuse(struct hub_shard *shard, struct wire_reader *in)
     if (err != WIRE_OK) {
         return wire_err_text(err);
     }
-    hub_up_refuse(shard, &refuse);
+    if (!hub_pass_refuse(shard, &refuse)) {
+        hub_up_refuse(shard, &refuse);
+    }
     return NULL;
 }
 
@@ -213,7 +218,9 @@ static const char *on_gone(struct hub_shard *shard, struct wire_reader *in)
     if (err != WIRE_OK) {
         return wire_err_text(err);
     }
-    hub_up_gone(shard, &gone);
+    if (!hub_pass_gone(shard, &gone)) {
+        hub_up_gone(shard, &gone);
+    }
     return NULL;
 }
 
@@ -234,6 +241,18 @@ static const char *on_fresh(struct hub_shard *shard, struct wire_reader *in)
         return wire_err_text(err);
     }
     hub_shard_fresh(shard, &fresh);
+    return NULL;
+}
+
+static const char *on_rights(struct hub_shard *shard, struct wire_reader *in)
+{
+    struct wire_rights rights;
+    enum wire_err err = wire_decode_rights(in, &rights);
+
+    if (err != WIRE_OK) {
+        return wire_err_text(err);
+    }
+    hub_up_rights(shard, &rights);
     return NULL;
 }
 
@@ -277,6 +296,13 @@ static const char *on_record(struct hub_shard *shard, enum wire_type type, struc
         return on_rows(shard, in);
     case WIRE_FRESH:
         return on_fresh(shard, in);
+    case WIRE_RIGHTS:
+        return on_rights(shard, in);
+    case WIRE_CHANNEL:
+    case WIRE_BROADCAST:
+    case WIRE_PRESENCE:
+    case WIRE_DONE:
+        return hub_room_record(shard, type, in);
     default:
         return "a record that brokers do not send";
     }

@@ -1,6 +1,6 @@
 /* edge/hub_sub.c - what clients asked for, each from its beginning to its end.
  *
- * A sub without a position of its own shares the upward subscription of its (identity, channel). One that goes on from
+ * A sub without a position of its own shares the upward subscription of its (identity, channel, filter). One that goes on from
  * a position (`since`, or where an interruption left it under another identity) has a solo until it has caught up.
  *
  * A change of identity must lose nothing: a sub in force stays where it is, and an heir of it waits for
@@ -269,17 +269,17 @@ void hub_sub_refuse(struct hub_sub *sub, enum wire_code code, struct rt_span mes
 {
     struct hub_sub *told = sub->heir_of != NULL ? sub->heir_of : sub;
     struct hub_client *client = told->client;
-    void *user = told->user;
 
-    hub_sub_free(told); /* with its heir */
+    /* First told, then over: at its end the client's merge goes on without it, and commits must not come before the
+     * client knows what they lack. */
     hub_count_refusal(client->hub, code);
-    client->ops->on_refused(client->session, user, code, message);
+    client->ops->on_refused(client->session, told->user, code, message);
+    hub_sub_free(told); /* with its heir */
 }
 
 void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone)
 {
     struct hub_client *client = sub->client;
-    void *user = sub->user;
     struct hub_gone told = {
         .reason = gone->reason,
         .message = { (const uint8_t *)gone->message.data, gone->message.len },
@@ -289,9 +289,9 @@ void hub_sub_gone(struct hub_sub *sub, const struct wire_gone *gone)
         .newest = gone->newest,
     };
 
-    hub_sub_free(sub);
     rt_counter_add(client->hub->metrics.gone, 1);
-    client->ops->on_gone(client->session, user, &told);
+    client->ops->on_gone(client->session, sub->user, &told); /* first, like on_refused */
+    hub_sub_free(sub);
 }
 
 static void refuse_late(struct hub_sub *sub, bool reachable)
@@ -346,14 +346,25 @@ void hub_refuse_overdue(struct hub *hub, rt_usec now)
 /* --- asking -------------------------------------------------------------------------------------------------- */
 
 /* With a position of its own it cannot share one that may be ahead. */
-static struct hub_up *up_for(struct hub_sub *sub, struct wire_span channel)
+static struct hub_up *up_for(struct hub_sub *sub, const struct hub_subject *topic)
 {
     struct hub_client *client = sub->client;
     bool behind =
         sub->asked || sub->rows != NULL || (sub->interrupted && sub->gone == HUB_NOT_GONE);
 
-    return behind ? hub_up_solo(client->hub, client->identity, channel)
-                  : hub_up_get(client->hub, client->identity, channel);
+    return behind ? hub_up_solo(client->hub, client->identity, topic)
+                  : hub_up_get(client->hub, client->identity, topic);
+}
+
+static struct hub_subject subject_of(const struct hub_want *want)
+{
+    bool filtered = want->filter.len > 0;
+
+    return (struct hub_subject){
+        .channel = { (const char *)want->channel.data, want->channel.len },
+        .filter = { filtered ? (const char *)want->filter.data : "", want->filter.len },
+        .filter_kind = filtered ? want->filter_kind : WIRE_FILTER_PLAIN,
+    };
 }
 
 static void wait_for_answer(struct hub_sub *sub)
@@ -375,8 +386,8 @@ enum hub_err hub_subscribe(struct hub_client *client, const struct hub_want *wan
         return HUB_TOO_MANY;
     }
     struct hub_sub *sub = sub_new(client, want);
-    struct hub_up *up =
-        up_for(sub, (struct wire_span){ (const char *)want->channel.data, want->channel.len });
+    struct hub_subject topic = subject_of(want);
+    struct hub_up *up = up_for(sub, &topic);
     client->count++;
     hub->sub_count++;
     list_append(&client->subs, &sub->in_client);
@@ -426,7 +437,7 @@ static void move_to_up(struct hub_sub *sub, struct hub_up *up)
 void hub_sub_renew(struct hub_sub *sub)
 {
     struct hub_client *client = sub->client;
-    struct wire_span channel = { sub->up->channel, sub->up->channel_len };
+    struct hub_subject topic = hub_up_subject(sub->up);
 
     if (sub->heir != NULL) {
         heir_free(sub->heir);
@@ -436,12 +447,12 @@ void hub_sub_renew(struct hub_sub *sub)
     }
     if (sub->audience == NULL || sub->up->kind != WIRE_ACCEPT_LIVE) {
         hub_sub_interrupt(sub);
-        move_to_up(sub, up_for(sub, channel));
+        move_to_up(sub, up_for(sub, &topic));
         return;
     }
     struct hub_sub *heir = heir_new(sub);
-    /* Takes over at once, if that channel is in force for the identity. */
-    hub_up_attach(hub_up_get(client->hub, client->identity, channel), heir);
+    /* Takes over at once, if that topic is in force for the identity. */
+    hub_up_attach(hub_up_get(client->hub, client->identity, &topic), heir);
     if (sub->heir != NULL) {
         wait_for_answer(heir);
     }
@@ -455,7 +466,8 @@ void hub_sub_inherit(struct hub_sub *sub)
 
     hub_sub_interrupt(sub);
     if (up->number != 0) {
-        up = up_for(sub, (struct wire_span){ up->channel, up->channel_len });
+        struct hub_subject topic = hub_up_subject(up);
+        up = up_for(sub, &topic);
     }
     move_to_up(sub, up);
     heir_free(heir);

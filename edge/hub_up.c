@@ -1,4 +1,4 @@
-/* edge/hub_up.c - upward subscriptions: one per (identity, channel), announced to the shard of the channel.
+/* edge/hub_up.c - upward subscriptions: one per (identity, channel, filter), announced to the shard of the channel.
  *
  * Numbers on the wire are used once: after an interruption an upward subscription is announced under a new one, so
  * that an answer to the old one cannot be taken for an answer to the new one.
@@ -15,15 +15,25 @@
 #include "runtime/shard.h"
 
 static struct rt_span up_key(struct hub *hub, const struct hub_identity *identity,
-                             struct wire_span channel)
+                             const struct hub_subject *topic)
 {
     rt_buf_clear(&hub->key);
     rt_buf_append(&hub->key, &identity->number, sizeof identity->number);
-    rt_buf_append(&hub->key, channel.data, channel.len);
+    rt_buf_append(&hub->key, &topic->channel.len, sizeof topic->channel.len);
+    rt_buf_append(&hub->key, topic->channel.data, topic->channel.len);
+    rt_buf_putc(&hub->key, (char)topic->filter_kind);
+    rt_buf_append(&hub->key, topic->filter.data, topic->filter.len);
     return rt_buf_span(&hub->key);
 }
 
-static void identify(struct hub_shard *shard, struct hub_identity *identity)
+struct hub_subject hub_up_subject(const struct hub_up *up)
+{
+    return (struct hub_subject){ .channel = { up->text, up->channel_len },
+                                 .filter = { up->text + up->channel_len, up->filter_len },
+                                 .filter_kind = up->filter_kind };
+}
+
+void hub_identify(struct hub_shard *shard, struct hub_identity *identity)
 {
     uint8_t bit = (uint8_t)(1u << (shard->index % 8));
     uint8_t *byte = &identity->announced[shard->index / 8];
@@ -37,13 +47,16 @@ static void identify(struct hub_shard *shard, struct hub_identity *identity)
 void hub_up_announce(struct hub_up *up)
 {
     struct hub_shard *shard = up->shard;
-    struct wire_subscribe record = { .channel = { up->channel, up->channel_len } };
+    struct hub_subject topic = hub_up_subject(up);
+    struct wire_subscribe record = { .channel = topic.channel,
+                                     .filter = topic.filter,
+                                     .filter_kind = topic.filter_kind };
     const struct hub_sub *first = LIST_ELEMENT(up->subs.next, struct hub_sub, in_up);
 
     if (!shard->in_session) {
         return;
     }
-    identify(shard, up->identity);
+    hub_identify(shard, up->identity);
     up->number = ++shard->hub->last_number;
     (void)rt_map_put_u64(shard->by_number, up->number, up);
     record.sub = up->number;
@@ -69,8 +82,8 @@ static void up_free(struct hub_up *up)
     struct hub *hub = up->shard->hub;
 
     if (!up->solo) {
-        struct rt_span key =
-            up_key(hub, up->identity, (struct wire_span){ up->channel, up->channel_len });
+        struct hub_subject topic = hub_up_subject(up);
+        struct rt_span key = up_key(hub, up->identity, &topic);
         (void)rt_map_remove(hub->ups, key.data, key.len);
     }
     hub_up_forget_number(up);
@@ -90,9 +103,11 @@ struct wire_position hub_up_position(const struct hub_up *up)
     return !flow->has_position || behind ? up->from : flow->position;
 }
 
-struct hub_up *hub_up_solo(struct hub *hub, struct hub_identity *identity, struct wire_span channel)
+struct hub_up *hub_up_solo(struct hub *hub, struct hub_identity *identity,
+                           const struct hub_subject *topic)
 {
-    struct hub_up *up = rt_alloc(sizeof *up + channel.len);
+    struct wire_span channel = topic->channel;
+    struct hub_up *up = rt_alloc(sizeof *up + channel.len + topic->filter.len);
 
     up->solo = true;
     up->shard = &hub->shards[rt_shard_of(channel.data, channel.len, hub->shard_count)];
@@ -100,19 +115,25 @@ struct hub_up *hub_up_solo(struct hub *hub, struct hub_identity *identity, struc
     identity->refs++;
     list_init(&up->subs);
     list_append(&up->shard->ups, &up->in_shard);
-    up->channel_len = channel.len;
-    memcpy(up->channel, channel.data, channel.len);
+    up->channel_len = (uint32_t)channel.len;
+    memcpy(up->text, channel.data, channel.len);
+    up->filter_kind = topic->filter_kind;
+    up->filter_len = (uint32_t)topic->filter.len;
+    if (topic->filter.len > 0) {
+        memcpy(up->text + channel.len, topic->filter.data, topic->filter.len);
+    }
     hub->up_count++;
     return up;
 }
 
-struct hub_up *hub_up_get(struct hub *hub, struct hub_identity *identity, struct wire_span channel)
+struct hub_up *hub_up_get(struct hub *hub, struct hub_identity *identity,
+                          const struct hub_subject *topic)
 {
-    struct rt_span key = up_key(hub, identity, channel);
+    struct rt_span key = up_key(hub, identity, topic);
     struct hub_up *up = rt_map_get(hub->ups, key.data, key.len);
 
     if (up == NULL) {
-        up = hub_up_solo(hub, identity, channel);
+        up = hub_up_solo(hub, identity, topic);
         up->solo = false;
         (void)rt_map_put(hub->ups, key.data, key.len, up);
     }
@@ -142,12 +163,12 @@ void hub_up_drop_if_unused(struct hub_up *up)
     up_free(up);
 }
 
-/* A solo has caught up: it becomes the shared one of its channel, or its subs join that. The audiences stay as they are. */
+/* A solo has caught up: it becomes the shared one of its topic, or its subs join that. The audiences stay as they are. */
 static void join_shared(struct hub_up *up)
 {
     struct hub *hub = up->shard->hub;
-    struct rt_span key =
-        up_key(hub, up->identity, (struct wire_span){ up->channel, up->channel_len });
+    struct hub_subject topic = hub_up_subject(up);
+    struct rt_span key = up_key(hub, up->identity, &topic);
     struct hub_up *shared = rt_map_get(hub->ups, key.data, key.len);
     struct list_node *node = NULL;
 
@@ -203,6 +224,24 @@ const char *hub_up_accept(struct hub_shard *shard, const struct wire_accept *acc
         join_shared(up);
     }
     return NULL;
+}
+
+void hub_up_rights(struct hub_shard *shard, const struct wire_rights *rights)
+{
+    const struct hub_up *up = rt_map_get_u64(shard->by_number, rights->sub);
+
+    if (up == NULL) {
+        return; /* unsubscribed meanwhile */
+    }
+    LIST_EACH(at, after, &up->subs)
+    {
+        struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_up);
+        if (sub->acked && sub->heir_of == NULL && sub->client->ops->on_rights != NULL) {
+            hub_sub_settle(sub);
+            rt_counter_add(sub->client->hub->metrics.rights, 1);
+            sub->client->ops->on_rights(sub->client->session, sub->user, &rights->position);
+        }
+    }
 }
 
 void hub_up_refuse(struct hub_shard *shard, const struct wire_refuse *refuse)

@@ -226,13 +226,14 @@ static bool hex4(const uint8_t *at, const uint8_t *end)
     return true;
 }
 
-/* At a backslash inside a string. */
+/* At a backslash inside a string, or at a control character, which is refused. */
 static bool escape(struct compactor *in)
 {
     static const char letters[] = "\"\\/bfnrtu";
     size_t len = 2;
 
-    if (in->end - in->at < 2 || memchr(letters, in->at[1], sizeof letters - 1) == NULL) {
+    if (in->end - in->at < 2 || in->at[0] != '\\' ||
+        memchr(letters, in->at[1], sizeof letters - 1) == NULL) {
         return false;
     }
     if (in->at[1] == 'u') {
@@ -259,7 +260,7 @@ static bool string(struct compactor *in)
             rt_buf_append(in->out, run, (size_t)(in->at - run));
         } else if (*in->at >= 0x80) {
             in->at = copy_multibyte(in->out, in->at, in->end, in->replaced);
-        } else if (!escape(in)) { /* control characters end here too */
+        } else if (!escape(in)) {
             return false;
         }
     }

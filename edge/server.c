@@ -15,11 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/admission.h"
-#include "edge/conn_internal.h"
-#include "edge/handshake.h"
-#include "edge/http_client.h"
-#include "edge/listener.h"
+#include "edge/server_parts.h"
 #include "runtime/config.h"
 #include "runtime/health.h"
 #include "runtime/log.h"
@@ -36,26 +32,9 @@ enum {
     NOTSENT_BYTES = 32768 /* of a client, in the kernel, before the socket counts as full */
 };
 
-struct edge_server {
-    struct edge_carrier carrier;
-    struct http_client_owner requests;
-    struct admission admission;
-    struct handshake *handshake;
-    struct listener *listener; /* NULL: draining */
-    const struct token_verifier *verifier;
-    struct rt_condition *listening;
-    struct edge_dialect *dialects;
-    void **dialect_ctx;
-    struct rt_gauge **open; /* connections, by dialect */
-    struct rt_counter **opened;
-    size_t dialect_count;
-    void (*drained)(void *ctx);
-    void *drained_ctx;
-};
-
 /* --- becoming a WebSocket --- */
 
-static void set_socket_options(const struct edge_server *server, int fd)
+void edge_server_tune(const struct edge_server *server, int fd)
 {
     int on = 1;
     int send_buffer = (int)server->carrier.config->realtime_write_buffer_size;
@@ -67,7 +46,7 @@ static void set_socket_options(const struct edge_server *server, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof(notsent));
 }
 
-static size_t open_connections(const struct edge_server *server)
+size_t edge_server_connections(const struct edge_server *server)
 {
     double sum = 0;
 
@@ -83,9 +62,9 @@ static struct edge_conn *take_over(struct edge_server *server, struct http_clien
 {
     int fd = http_client_release(client);
 
-    set_socket_options(server, fd);
-    struct edge_conn *conn =
-        edge_conn_new(&server->carrier, fd, &server->dialects[index], server->open[index]);
+    edge_server_tune(server, fd);
+    struct edge_conn *conn = edge_conn_new(&server->carrier, fd, &conn_websocket,
+                                           &server->dialects[index], server->open[index]);
     struct edge_frame *answer = edge_frame_raw(request->response.data, request->response.len);
     edge_conn_send(conn, answer);
     edge_frame_unref(answer);
@@ -93,7 +72,7 @@ static struct edge_conn *take_over(struct edge_server *server, struct http_clien
     return conn;
 }
 
-static void answer_busy(struct http_client *client)
+void edge_server_answer_busy(struct http_client *client)
 {
     struct http_answer answer = http_answer_busy(admission_retry_seconds(rt_random64()));
 
@@ -108,10 +87,10 @@ static void turn_away(struct edge_server *server, struct http_client *client, si
 
     rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_LIMIT], 1);
     rt_log_warn(server->carrier.log, "client.too_many",
-                RT_U("connections", open_connections(server)),
+                RT_U("connections", edge_server_connections(server)),
                 RT_S("hint", "raise realtime.max_connections or add an edge"));
-    if (server->carrier.conn_count >= open_connections(server) + OVERFLOW_MAX) {
-        answer_busy(client);
+    if (server->carrier.conn_count >= edge_server_connections(server) + OVERFLOW_MAX) {
+        edge_server_answer_busy(client);
         return;
     }
     struct edge_conn *conn = take_over(server, client, index, request);
@@ -145,11 +124,14 @@ static void let_in(struct edge_server *server, struct http_client *client, size_
     const struct rt_config *config = server->carrier.config;
     struct identity identity = { .role = "" };
 
-    if (open_connections(server) >= (size_t)config->realtime_max_connections) {
+    if (edge_server_connections(server) >= (size_t)config->realtime_max_connections) {
         turn_away(server, client, index, request);
         return;
     }
-    enum token_err err = identify(server, request, &identity);
+    enum token_err err = TOKEN_OK;
+    if (server->request == NULL) {
+        err = identify(server, request, &identity);
+    }
     if (err != TOKEN_OK && config->realtime_reject_with_401) {
         rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_TOKEN], 1);
         http_client_answer(client, &http_answer_bad_token, true);
@@ -158,6 +140,7 @@ static void let_in(struct edge_server *server, struct http_client *client, size_
     struct edge_conn *conn = take_over(server, client, index, request);
     rt_counter_add(server->opened[index], 1);
     edge_conn_set_transactions(conn, request->transactions);
+    edge_conn_set_request(conn, server->request);
     edge_conn_open(conn, server->dialect_ctx[index], err, &identity);
     if (input->rest_len > 0) {
         edge_conn_input(conn, input->rest, input->rest_len);
@@ -166,15 +149,15 @@ static void let_in(struct edge_server *server, struct http_client *client, size_
 
 /* --- routes --- */
 
-static void refuse(struct edge_server *server, struct http_client *client, enum edge_refusal why,
-                   const struct http_answer *answer)
+void edge_server_refuse(struct edge_server *server, struct http_client *client,
+                        enum edge_refusal why, const struct http_answer *answer)
 {
     rt_counter_add(server->carrier.metrics.refused[why], 1);
     http_client_answer(client, answer, true);
 }
 
 /* A path with one slash behind it is the same path. */
-static bool path_is(const char *path, const char *wanted)
+bool edge_server_path_is(const char *path, const char *wanted)
 {
     size_t len = strlen(wanted);
 
@@ -182,21 +165,37 @@ static bool path_is(const char *path, const char *wanted)
            (path[len] == '\0' || (path[len] == '/' && path[len + 1] == '\0'));
 }
 
+bool edge_server_refused_by_dialect(struct edge_server *server, struct http_client *client,
+                                    size_t index)
+{
+    const struct http_answer *answer =
+        server->dialects[index].http->refuse_upgrade(server->dialect_ctx[index], server->request);
+
+    if (answer != NULL) {
+        http_client_answer(client, answer, true);
+    }
+    return answer != NULL;
+}
+
 static void route_dialect(struct edge_server *server, struct http_client *client, size_t index,
                           const struct http_head *head, const struct handshake_request *request,
                           const struct http_input *input)
 {
-    if (!server->carrier.config->realtime_enabled) {
-        refuse(server, client, EDGE_REFUSED_DISABLED, &http_answer_disabled);
+    const struct edge_http_side *http = server->dialects[index].http;
+
+    if (http == NULL && !server->carrier.config->realtime_enabled) {
+        edge_server_refuse(server, client, EDGE_REFUSED_DISABLED, &http_answer_disabled);
     } else if (!head->upgrade || head->method != HTTP_GET) {
         http_client_answer(client, &http_answer_upgrade, head->method != HTTP_HEAD);
     } else if (!request->version_13) {
-        refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_version);
+        edge_server_refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_version);
     } else if (!request->established || head->has_body) {
-        refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_bad_handshake);
+        edge_server_refuse(server, client, EDGE_REFUSED_HANDSHAKE, &http_answer_bad_handshake);
     } else if (server->listener == NULL) {
         rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_DRAINING], 1);
-        answer_busy(client);
+        edge_server_answer_busy(client);
+    } else if (http != NULL && edge_server_refused_by_dialect(server, client, index)) {
+        rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_HANDSHAKE], 1);
     } else {
         let_in(server, client, index, request, input);
     }
@@ -209,7 +208,7 @@ static void route(struct edge_server *server, struct http_client *client,
     bool with_body = head->method != HTTP_HEAD;
 
     for (size_t i = 0; i < server->dialect_count; i++) {
-        if (path_is(request->path, server->dialects[i].path)) {
+        if (edge_server_path_is(request->path, server->dialects[i].path)) {
             route_dialect(server, client, i, head, request, input);
             return;
         }
@@ -217,7 +216,7 @@ static void route(struct edge_server *server, struct http_client *client,
     if (strcmp(request->path, "/") == 0 || strcmp(request->path, "/index.html") == 0) {
         struct http_answer page = http_answer_page((struct rt_span){ edge_page, edge_page_size });
         http_client_answer(client, &page, with_body);
-    } else if (path_is(request->path, "/healthz")) {
+    } else if (edge_server_path_is(request->path, "/healthz")) {
         http_client_answer(client, &http_answer_ok, with_body);
     } else {
         http_client_answer(client, &http_answer_not_found, with_body);
@@ -225,7 +224,7 @@ static void route(struct edge_server *server, struct http_client *client,
 }
 
 /* Asked before the request is looked at closely: what costs is what comes then. */
-static bool is_admitted(struct edge_server *server)
+bool edge_server_is_admitted(struct edge_server *server)
 {
     int64_t rate = server->carrier.config->realtime_connect_rate;
 
@@ -239,32 +238,47 @@ static bool is_admitted(struct edge_server *server)
     return false;
 }
 
-static void on_head(void *ctx, struct http_client *client, struct http_input input)
+static void serve(struct edge_server *server, struct http_client *client, struct http_input input)
 {
-    struct edge_server *server = ctx;
     struct http_head head = { .method = HTTP_OTHER };
-    const char *wrong = http_head_check(input.head, input.head_len, &head);
+    struct http_request whole;
 
+    if (server->handover != NULL) {
+        memcpy(server->copy, input.head, input.head_len);
+    }
+    const char *wrong = http_head_check(input.head, input.head_len, &head);
     if (wrong != NULL) {
         rt_log_debug(server->carrier.log, "client.malformed_request", RT_S("reason", wrong));
-        refuse(server, client, EDGE_REFUSED_HEAD, &http_answer_bad_head);
+        edge_server_refuse(server, client, EDGE_REFUSED_HEAD, &http_answer_bad_head);
+        return;
+    }
+    if (server->handover != NULL && edge_server_http(server, client, &whole, &input)) {
         return;
     }
     if (head.method == HTTP_OTHER) {
         http_client_answer(client, &http_answer_method, true);
         return;
     }
-    if (head.upgrade && !is_admitted(server)) {
-        answer_busy(client);
+    if (head.upgrade && !edge_server_is_admitted(server)) {
+        edge_server_answer_busy(client);
         return;
     }
     const struct handshake_request *request = handshake_run(server->handshake, &head, input.head);
     if (request == NULL) {
-        refuse(server, client, head.upgrade ? EDGE_REFUSED_HANDSHAKE : EDGE_REFUSED_HEAD,
-               head.upgrade ? &http_answer_bad_handshake : &http_answer_bad_head);
+        edge_server_refuse(server, client,
+                           head.upgrade ? EDGE_REFUSED_HANDSHAKE : EDGE_REFUSED_HEAD,
+                           head.upgrade ? &http_answer_bad_handshake : &http_answer_bad_head);
         return;
     }
     route(server, client, &head, request, &input);
+}
+
+static void on_head(void *ctx, struct http_client *client, struct http_input input)
+{
+    struct edge_server *server = ctx;
+
+    serve(server, client, input);
+    server->request = NULL;
 }
 
 /* --- the listener, and the end --- */
@@ -288,7 +302,7 @@ static void on_exhausted(void *ctx)
 
     rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_DESCRIPTORS], 1);
     rt_log_warn(server->carrier.log, "edge.no_descriptors",
-                RT_U("connections", open_connections(server)),
+                RT_U("connections", edge_server_connections(server)),
                 RT_S("hint", "raise the limit of open files (ulimit -n, LimitNOFILE)"));
 }
 
@@ -296,7 +310,8 @@ static void check_drained(void *ctx)
 {
     struct edge_server *server = ctx;
 
-    if (server->drained != NULL && server->carrier.conn_count == 0 && server->requests.count == 0) {
+    if (server->drained != NULL && server->carrier.conn_count == 0 && server->requests.count == 0 &&
+        server->exchanges.count == 0) {
         void (*done)(void *) = server->drained;
         server->drained = NULL;
         done(server->drained_ctx);
@@ -330,7 +345,7 @@ static bool start(struct edge_server *server, const struct edge_server_config *c
     const struct rt_process *process = config->process;
 
     server->handshake = handshake_new(process->log);
-    if (server->handshake == NULL) {
+    if (server->handshake == NULL || !edge_server_http_start(server, process)) {
         return false;
     }
     server->listener = listener_new(&(struct listener_config){
@@ -361,6 +376,7 @@ struct edge_server *edge_server_new(const struct edge_server_config *config)
         .carrier = &server->carrier, .on_head = on_head, .on_freed = check_drained, .ctx = server
     };
     list_init(&server->requests.clients);
+    edge_server_http_init(server, check_drained);
     server->verifier = config->verifier;
     server->listening = rt_condition_new(config->process->health, "listening");
     add_dialects(server, config);
@@ -388,6 +404,11 @@ void edge_server_drain(struct edge_server *server, rt_usec spread, void (*done)(
                          reason);
         edge_conn_plan_close(edge_conn_of(node), delay, EDGE_CLOSE_GOING_AWAY, reason);
     }
+    for (size_t i = 0; i < server->dialect_count; i++) {
+        if (server->dialects[i].http != NULL) {
+            server->dialects[i].http->drain(server->dialect_ctx[i], spread);
+        }
+    }
     check_drained(server);
 }
 
@@ -407,10 +428,18 @@ void edge_server_free(struct edge_server *server)
     }
     server->drained = NULL;
     listener_free(server->listener);
+    handover_free(server->handover);
     http_client_drop_all(&server->requests);
+    http_exchange_drop_all(&server->exchanges);
     while (!list_is_empty(&server->carrier.conns)) {
         edge_conn_abort(edge_conn_of(server->carrier.conns.next));
     }
+    for (size_t i = 0; server->copy != NULL && i < server->dialect_count; i++) {
+        if (server->dialects[i].http != NULL) {
+            server->dialects[i].http->detach(server->dialect_ctx[i]);
+        }
+    }
+    free(server->copy);
     handshake_free(server->handshake);
     edge_carrier_fini(&server->carrier);
     free(server->dialects);
@@ -418,9 +447,4 @@ void edge_server_free(struct edge_server *server)
     free(server->open);
     free(server->opened);
     free(server);
-}
-
-size_t edge_server_connections(const struct edge_server *server)
-{
-    return open_connections(server);
 }

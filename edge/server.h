@@ -4,6 +4,9 @@
  * on the address it was told). The head of a request is read here, parsed and, for a WebSocket, answered by
  * libwebsockets (edge/handshake.h), and the socket goes on as an edge_conn. Paths of dialects want an upgrade (426
  * otherwise); GET / is the page, GET /healthz says ok; else 404. Every other answer closes its connection.
+ *
+ * A dialect with an HTTP side (edge/dialect.h) is given every request on its path; those are exchanges (edge/http_exchange.h), and one
+ * that belongs to another process of the port is passed there (edge/handover.h).
  */
 #ifndef PGTIDE_EDGE_SERVER_H
 #define PGTIDE_EDGE_SERVER_H

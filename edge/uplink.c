@@ -193,6 +193,24 @@ void uplink_unsubscribe(struct uplink *uplink, uint64_t sub)
     gathered(uplink);
 }
 
+void uplink_publish(struct uplink *uplink, const struct wire_publish *record)
+{
+    wire_encode_publish(&uplink->out, record);
+    gathered(uplink);
+}
+
+void uplink_track(struct uplink *uplink, const struct wire_track *record)
+{
+    wire_encode_track(&uplink->out, record);
+    gathered(uplink);
+}
+
+void uplink_untrack(struct uplink *uplink, const struct wire_untrack *record)
+{
+    wire_encode_untrack(&uplink->out, record);
+    gathered(uplink);
+}
+
 bool uplink_flush(struct uplink *uplink)
 {
     send_gathered(uplink);

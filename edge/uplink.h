@@ -43,6 +43,9 @@ void uplink_forget(struct uplink *uplink, uint64_t number);
 void uplink_subscribe(struct uplink *uplink, const struct wire_subscribe *record);
 void uplink_more(struct uplink *uplink, uint64_t sub, uint32_t parts);
 void uplink_unsubscribe(struct uplink *uplink, uint64_t sub);
+void uplink_publish(struct uplink *uplink, const struct wire_publish *record);
+void uplink_track(struct uplink *uplink, const struct wire_track *record);
+void uplink_untrack(struct uplink *uplink, const struct wire_untrack *record);
 /* False: something gathered since the last flush could not be sent although there is a session, and is dropped. */
 bool uplink_flush(struct uplink *uplink);
 

@@ -10,7 +10,7 @@
 
 #define MINUTE (60 * RT_SEC)
 
-const char fluxbase_bad_token[] = "Invalid or expired token";
+const char fluxbase_bad_token[] = fluxbase_bad_token_text;
 
 /* --- frames ---------------------------------------------------------------------------------------------- */
 
@@ -104,6 +104,15 @@ static void handle(struct fluxbase_session *session, const struct fluxbase_messa
     case FLUXBASE_ACCESS_TOKEN:
         on_access_token(session, message);
         break;
+    case FLUXBASE_SEND:
+        fluxbase_broadcast(session, message);
+        break;
+    case FLUXBASE_TRACK:
+        fluxbase_track(session, message);
+        break;
+    case FLUXBASE_UNTRACK:
+        fluxbase_untrack(session, message);
+        break;
     case FLUXBASE_PING:
         edge_conn_send(session->conn, session->fluxbase->pong);
         break;
@@ -178,6 +187,7 @@ static void *on_open(void *dialect, struct edge_conn *conn, enum token_err token
     session->fluxbase = fluxbase;
     session->conn = conn;
     list_init(&session->subs);
+    list_init(&session->sent);
     if (token_err != TOKEN_OK) {
         fluxbase_send_error(session, WIRE_CODE_UNAUTHORIZED, fluxbase_span(fluxbase_bad_token),
                             (struct rt_span){ 0 });
@@ -207,6 +217,7 @@ static void on_close(void *user, struct edge_conn *conn)
     {
         fluxbase_subscription_free(LIST_ELEMENT(at, struct fluxbase_subscription, in_session));
     }
+    fluxbase_sent_free_all(session);
     free(session);
 }
 

@@ -5,16 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "edge/fluxbase/channel.h"
+#include "edge/fluxbase/in_parts.h"
 #include "edge/hub.h"
+#include "runtime/json.h"
 
 static const char formats[] = "a channel is table:{schema}.{table}, presence:{room} or "
                               "broadcast:{topic}, or has a config with a table";
 
-__attribute__((format(printf, 3, 4))) static bool
-refuse(struct fluxbase_refusal *refusal, enum wire_code code, const char *format, ...)
+bool fluxbase_refuse(struct fluxbase_refusal *refusal, enum wire_code code, const char *format, ...)
 {
     va_list args;
 
@@ -25,14 +24,13 @@ refuse(struct fluxbase_refusal *refusal, enum wire_code code, const char *format
     return false;
 }
 
-static bool fails(struct fluxbase_refusal *refusal, const char *text)
+bool fluxbase_fails(struct fluxbase_refusal *refusal, const char *text)
 {
-    return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s", text);
+    return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s", text);
 }
 
-/* A member that must be a string if it is there. null counts as absent: SDKs send it for options not set. */
-static bool optional_text(const json_t *object, const char *name, struct rt_span *out,
-                          struct fluxbase_refusal *refusal)
+bool fluxbase_optional_text(const json_t *object, const char *name, struct rt_span *out,
+                            struct fluxbase_refusal *refusal)
 {
     const json_t *value = json_object_get(object, name);
 
@@ -41,7 +39,7 @@ static bool optional_text(const json_t *object, const char *name, struct rt_span
         return true;
     }
     if (!json_is_string(value)) {
-        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s must be a string", name);
+        return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s must be a string", name);
     }
     *out = (struct rt_span){ (const uint8_t *)json_string_value(value), json_string_length(value) };
     return true;
@@ -63,12 +61,12 @@ static bool read_event(struct rt_span text, unsigned *out, struct fluxbase_refus
     } else if (equals(text, "DELETE")) {
         *out = HUB_DELETE;
     } else {
-        return fails(refusal, "event must be INSERT, UPDATE, DELETE or *");
+        return fluxbase_fails(refusal, "event must be INSERT, UPDATE, DELETE or *");
     }
     return true;
 }
 
-/* --- where a subscription begins ----------------------------------------------------------------------------- */
+/* --- what of a table, and where it begins ----------------------------------------------------------------------------- */
 
 /* A member of the config, or of the message. Two of them are refused: readers may differ in which one counts. */
 static bool either(const json_t *root, const json_t *config, const char *name, const json_t **out,
@@ -80,7 +78,7 @@ static bool either(const json_t *root, const json_t *config, const char *name, c
     outer = json_is_null(outer) ? NULL : outer;
     inner = json_is_null(inner) ? NULL : inner;
     if (outer != NULL && inner != NULL) {
-        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s is given twice", name);
+        return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "%s is given twice", name);
     }
     *out = inner != NULL ? inner : outer;
     return true;
@@ -96,7 +94,8 @@ static bool read_since(const json_t *value, struct fluxbase_message *message,
         json_is_string(value) &&
         wire_position_parse(json_string_value(value), json_string_length(value), &message->since);
     return message->has_since ||
-           fails(refusal, "since must be a position such as \"7f3a-00000000016b3748-3\": the id of "
+           fluxbase_fails(refusal,
+                          "since must be a position such as \"7f3a-00000000016b3748-3\": the id of "
                           "a change, of an ack or of a heartbeat");
 }
 
@@ -108,8 +107,8 @@ static bool read_page_size(const json_t *value, struct fluxbase_message *message
     }
     json_int_t size = json_is_integer(value) ? json_integer_value(value) : 0;
     if (size < 1 || size > (json_int_t)WIRE_ROWS_MAX) {
-        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
-                      "page_size must be an integer from 1 to %u", WIRE_ROWS_MAX);
+        return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                               "page_size must be an integer from 1 to %u", WIRE_ROWS_MAX);
     }
     message->page_size = (uint32_t)size;
     return true;
@@ -119,7 +118,7 @@ static bool read_snapshot(const json_t *wish, const json_t *token, struct fluxba
                           struct fluxbase_refusal *refusal)
 {
     if (wish != NULL && !json_is_boolean(wish)) {
-        return fails(refusal, "snapshot must be true or false");
+        return fluxbase_fails(refusal, "snapshot must be true or false");
     }
     message->snapshot = json_is_true(wish);
     if (token == NULL) {
@@ -127,10 +126,29 @@ static bool read_snapshot(const json_t *wish, const json_t *token, struct fluxba
     }
     size_t len = json_is_string(token) ? json_string_length(token) : 0;
     if (len == 0 || len > WIRE_TOKEN_MAX) {
-        return fails(refusal, "snapshot_token must be the token of a snapshot frame");
+        return fluxbase_fails(refusal, "snapshot_token must be the token of a snapshot frame");
     }
     message->snapshot = true;
     message->snapshot_token = (struct rt_span){ (const uint8_t *)json_string_value(token), len };
+    return true;
+}
+
+/* An ignored filter would show rows that the client asked not to see: what is no text is refused. */
+static bool read_filter(const json_t *value, struct fluxbase_message *message,
+                        struct fluxbase_refusal *refusal)
+{
+    if (value == NULL) {
+        return true;
+    }
+    size_t len = json_string_length(value);
+    if (!json_is_string(value) || len > WIRE_FILTER_MAX) {
+        return fluxbase_refuse(
+            refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+            "invalid filter: a filter is a string of at most %u bytes (expected: "
+            "column=operator.value)",
+            WIRE_FILTER_MAX);
+    }
+    message->filter = (struct rt_span){ (const uint8_t *)json_string_value(value), len };
     return true;
 }
 
@@ -141,17 +159,20 @@ static bool read_start(const json_t *root, const json_t *config, struct fluxbase
     const json_t *wish = NULL;
     const json_t *token = NULL;
     const json_t *size = NULL;
+    const json_t *filter = NULL;
 
-    if (!either(root, config, "since", &since, refusal) ||
+    if (!either(root, config, "filter", &filter, refusal) ||
+        !either(root, config, "since", &since, refusal) ||
         !either(root, config, "snapshot", &wish, refusal) ||
         !either(root, config, "snapshot_token", &token, refusal) ||
         !either(root, config, "page_size", &size, refusal) ||
-        !read_since(since, message, refusal) || !read_page_size(size, message, refusal) ||
-        !read_snapshot(wish, token, message, refusal)) {
+        !read_filter(filter, message, refusal) || !read_since(since, message, refusal) ||
+        !read_page_size(size, message, refusal) || !read_snapshot(wish, token, message, refusal)) {
         return false;
     }
     if (message->has_since && message->snapshot) {
-        return fails(refusal, "since and snapshot exclude each other: one goes on, the other "
+        return fluxbase_fails(refusal,
+                              "since and snapshot exclude each other: one goes on, the other "
                               "begins anew");
     }
     return true;
@@ -164,32 +185,28 @@ static bool read_config(const json_t *config, struct fluxbase_message *message,
                         struct fluxbase_refusal *refusal)
 {
     struct rt_span event;
-    const json_t *filter = json_object_get(config, "filter");
 
     message->form = FLUXBASE_BY_CONFIG;
-    if (!optional_text(config, "schema", &message->schema, refusal) ||
-        !optional_text(config, "table", &message->table, refusal) ||
-        !optional_text(config, "event", &event, refusal) ||
+    if (!fluxbase_optional_text(config, "schema", &message->schema, refusal) ||
+        !fluxbase_optional_text(config, "table", &message->table, refusal) ||
+        !fluxbase_optional_text(config, "event", &event, refusal) ||
         !read_event(event, &message->events, refusal)) {
         return false;
     }
-    if (filter != NULL && !json_is_null(filter)) {
-        return fails(refusal, "filters are not available yet; subscribe without a filter");
-    }
     if (message->table.data == NULL || message->table.len == 0) {
-        return fails(refusal, "table is required for subscribe");
+        return fluxbase_fails(refusal, "table is required for subscribe");
     }
     if (message->schema.data == NULL) {
         message->schema = (struct rt_span){ (const uint8_t *)"public", 6 };
     }
     if (!fluxbase_is_schema_name(message->schema) || !fluxbase_is_table_name(message->table)) {
-        return fails(
+        return fluxbase_fails(
             refusal,
             "schema and table must be names of 1 to 63 bytes without control characters, and a "
             "schema without a dot");
     }
     if (message->channel.len > FLUXBASE_CHANNEL_MAX) {
-        return fails(refusal, "the channel name is longer than 255 bytes");
+        return fluxbase_fails(refusal, "the channel name is longer than 255 bytes");
     }
     return true;
 }
@@ -206,12 +223,10 @@ static bool read_channel_form(struct fluxbase_message *message, struct fluxbase_
         message->events = HUB_EVERY_OP;
         return true;
     case FLUXBASE_PRESENCE:
-        return fails(refusal, "presence channels are not available in this release");
-    case FLUXBASE_BROADCAST:
-        return fails(refusal, "broadcast channels are not available in this release");
+    case FLUXBASE_BROADCAST: /* see read_subscribe() */
     case FLUXBASE_NO_CHANNEL:
     default:
-        return refuse(refusal, WIRE_CODE_INVALID_CHANNEL, "invalid channel: %s", formats);
+        return fluxbase_refuse(refusal, WIRE_CODE_INVALID_CHANNEL, "invalid channel: %s", formats);
     }
 }
 
@@ -222,7 +237,7 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
 
     if (config != NULL && !json_is_null(config)) {
         if (!json_is_object(config)) {
-            return fails(refusal, "config must be an object");
+            return fluxbase_fails(refusal, "config must be an object");
         }
         return read_config(config, message, refusal) && read_start(root, config, message, refusal);
     }
@@ -230,10 +245,11 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
         return read_config(root, message, refusal) && read_start(root, root, message, refusal);
     }
     if (message->channel.data == NULL) {
-        return fails(refusal, "channel or table is required for subscribe");
+        return fluxbase_fails(refusal, "channel or table is required for subscribe");
     }
-    if (json_object_get(root, "filter") != NULL) {
-        return fails(refusal, "filters are not available yet; subscribe without a filter");
+    enum fluxbase_channel_kind kind = fluxbase_channel_parse(message->channel).kind;
+    if (kind == FLUXBASE_PRESENCE || kind == FLUXBASE_BROADCAST) {
+        return fluxbase_read_room(root, message, refusal);
     }
     return read_channel_form(message, refusal) && read_start(root, root, message, refusal);
 }
@@ -241,11 +257,11 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
 static bool read_unsubscribe(const json_t *root, struct fluxbase_message *message,
                              struct fluxbase_refusal *refusal)
 {
-    if (!optional_text(root, "subscription_id", &message->subscription_id, refusal)) {
+    if (!fluxbase_optional_text(root, "subscription_id", &message->subscription_id, refusal)) {
         return false;
     }
     if (message->channel.data == NULL && message->subscription_id.data == NULL) {
-        return fails(refusal, "channel or subscription_id is required for unsubscribe");
+        return fluxbase_fails(refusal, "channel or subscription_id is required for unsubscribe");
     }
     return true;
 }
@@ -253,11 +269,11 @@ static bool read_unsubscribe(const json_t *root, struct fluxbase_message *messag
 static bool read_token(const json_t *root, struct fluxbase_message *message,
                        struct fluxbase_refusal *refusal)
 {
-    if (!optional_text(root, "token", &message->token, refusal)) {
+    if (!fluxbase_optional_text(root, "token", &message->token, refusal)) {
         return false;
     }
     if (message->token.len == 0) {
-        return fails(refusal, "token is required for access_token message");
+        return fluxbase_fails(refusal, "token is required for access_token message");
     }
     return true;
 }
@@ -271,6 +287,8 @@ static const struct {
     { "ping", FLUXBASE_PING },
     { "heartbeat", FLUXBASE_HEARTBEAT },
     { "access_token", FLUXBASE_ACCESS_TOKEN },
+    { "broadcast", FLUXBASE_SEND },
+    { "presence", FLUXBASE_TRACK },
 };
 
 static bool read_type(const json_t *root, struct fluxbase_message *message,
@@ -278,11 +296,11 @@ static bool read_type(const json_t *root, struct fluxbase_message *message,
 {
     struct rt_span name;
 
-    if (!optional_text(root, "type", &name, refusal)) {
+    if (!fluxbase_optional_text(root, "type", &name, refusal)) {
         return false;
     }
     if (name.data == NULL) {
-        return fails(refusal, "the message has no type");
+        return fluxbase_fails(refusal, "the message has no type");
     }
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (equals(name, types[i].name)) {
@@ -290,18 +308,14 @@ static bool read_type(const json_t *root, struct fluxbase_message *message,
             return true;
         }
     }
-    if (equals(name, "broadcast") || equals(name, "presence")) {
-        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
-                      "%.9s is not available in this release", (const char *)name.data);
-    }
-    return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "unknown message type \"%.*s\"",
-                  name.len < 64 ? (int)name.len : 64, (const char *)name.data);
+    return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "unknown message type \"%.*s\"",
+                           name.len < 64 ? (int)name.len : 64, (const char *)name.data);
 }
 
-static bool read_members(const json_t *root, struct fluxbase_message *message,
+static bool read_members(const json_t *root, struct rt_span raw, struct fluxbase_message *message,
                          struct fluxbase_refusal *refusal)
 {
-    if (!optional_text(root, "channel", &message->channel, refusal)) {
+    if (!fluxbase_optional_text(root, "channel", &message->channel, refusal)) {
         return false;
     }
     switch (message->type) {
@@ -311,6 +325,11 @@ static bool read_members(const json_t *root, struct fluxbase_message *message,
         return read_unsubscribe(root, message, refusal);
     case FLUXBASE_ACCESS_TOKEN:
         return read_token(root, message, refusal);
+    case FLUXBASE_SEND:
+        return fluxbase_read_broadcast(root, raw, message, refusal);
+    case FLUXBASE_TRACK:
+        return fluxbase_read_presence(root, raw, message, refusal);
+    case FLUXBASE_UNTRACK:
     case FLUXBASE_PING:
     case FLUXBASE_HEARTBEAT:
     case FLUXBASE_UNKNOWN:
@@ -326,19 +345,20 @@ bool fluxbase_parse(struct rt_span text, struct fluxbase_frame *frame,
     json_t *root = json_loadb((const char *)text.data, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
-    *frame = (struct fluxbase_frame){ .tree = root, .count = 1 };
+    *frame = (struct fluxbase_frame){ .text = text, .tree = root, .count = 1 };
     if (root == NULL) {
         frame->count = 0;
-        return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
-                      "the message is not valid JSON: %s (line %d, column %d)", error.text,
-                      error.line, error.column);
+        return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                               "the message is not valid JSON: %s (line %d, column %d)", error.text,
+                               error.line, error.column);
     }
     if (json_is_array(root)) {
         frame->count = json_array_size(root);
         if (frame->count == 0 || frame->count > FLUXBASE_BATCH_MAX) {
             frame->count = 0;
-            return refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
-                          "an array of messages must have 1 to %u of them", FLUXBASE_BATCH_MAX);
+            return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
+                                   "an array of messages must have 1 to %u of them",
+                                   FLUXBASE_BATCH_MAX);
         }
     }
     return true;
@@ -359,12 +379,16 @@ bool fluxbase_read(const struct fluxbase_frame *frame, size_t number,
 
     *message = (struct fluxbase_message){ 0 };
     if (!json_is_object(root)) {
-        return fails(refusal, "the message must be a JSON object");
+        return fluxbase_fails(refusal, "the message must be a JSON object");
     }
     if (!read_type(root, message, refusal)) {
         struct fluxbase_refusal ignored;
-        (void)optional_text(root, "channel", &message->channel, &ignored);
+        (void)fluxbase_optional_text(root, "channel", &message->channel, &ignored);
         return false;
     }
-    return read_members(root, message, refusal);
+    struct rt_span raw = frame->text;
+    if (json_is_array((const json_t *)frame->tree) && !rt_json_element(frame->text, number, &raw)) {
+        return fluxbase_fails(refusal, "the message cannot be read");
+    }
+    return read_members(root, raw, message, refusal);
 }

@@ -6,10 +6,18 @@
  *   {"type":"subscribe","channel":any,"config":{"event","schema","table"}}        by config
  *   {"type":"subscribe","schema","table","event"}                                 the older form of it
  *
- * and in each of them `since`, or `snapshot` (or `snapshot_token`) and `page_size`, beside `channel` or in `config`.
+ * and in each of them `filter`, and `since`, or `snapshot` (or `snapshot_token`) and `page_size`, beside `channel` or in `config`.
+ * The text of a filter is not looked at here: the broker reads it, and says what is wrong with it.
  *
- * What this release does not serve is refused here, filters above all: an ignored filter would show rows that the client
- * asked not to see. Duplicate members are refused too: two readers may differ in which one counts.
+ * Broadcast and presence (the SDK's form, and the server's in brackets):
+ *
+ *   {"type":"broadcast","channel","event"?,"payload","messageId"?,"self"?}
+ *   {"type":"presence","channel","event":"track"|"untrack","payload":{"key","state"?}}    (or `event` in the payload)
+ *
+ * Payloads and states are passed on as they are written.
+ *
+ * What this release does not serve is refused here. Duplicate members are refused too: two readers may differ in which one
+ * counts.
  */
 #ifndef PGTIDE_EDGE_FLUXBASE_IN_H
 #define PGTIDE_EDGE_FLUXBASE_IN_H
@@ -29,10 +37,13 @@ enum fluxbase_type {
     FLUXBASE_PING,
     FLUXBASE_HEARTBEAT,
     FLUXBASE_ACCESS_TOKEN,
+    FLUXBASE_SEND, /* "broadcast" */
+    FLUXBASE_TRACK,
+    FLUXBASE_UNTRACK,
 };
 
 /* How the changes of a subscription are framed. */
-enum fluxbase_form { FLUXBASE_BY_CHANNEL, FLUXBASE_BY_CONFIG };
+enum fluxbase_form { FLUXBASE_BY_CHANNEL, FLUXBASE_BY_CONFIG, FLUXBASE_BY_ROOM };
 
 struct fluxbase_message {
     enum fluxbase_type type;
@@ -41,12 +52,23 @@ struct fluxbase_message {
     enum fluxbase_form form;
     struct rt_span schema;
     struct rt_span table;
-    unsigned events; /* mask of enum hub_op */
+    unsigned events;       /* mask of enum hub_op */
+    struct rt_span filter; /* len 0: none; at most WIRE_FILTER_MAX bytes */
     bool has_since;
     struct wire_position since;
     bool snapshot;
     uint32_t page_size;            /* 0: not given */
     struct rt_span snapshot_token; /* data NULL: not given */
+    /* of a broadcast or presence channel (form FLUXBASE_BY_ROOM) */
+    struct wire_place place; /* with has_since */
+    /* broadcast */
+    struct rt_span event;      /* "broadcast" if not given */
+    struct rt_span payload;    /* raw JSON */
+    struct rt_span message_id; /* data NULL: not given */
+    bool not_to_self;
+    /* presence */
+    struct rt_span key;
+    struct rt_span meta; /* raw JSON */
     /* unsubscribe */
     struct rt_span subscription_id; /* data NULL: not given */
     /* access_token */
@@ -61,6 +83,7 @@ struct fluxbase_refusal {
 /* What came in one WebSocket frame: one message, or an array of them, all of which are read before anything else happens:
  * so subscriptions that go on together do so at one moment (a connection of whole transactions needs it). */
 struct fluxbase_frame {
+    struct rt_span text;
     void *tree;
     size_t count; /* of messages */
 };

@@ -138,7 +138,7 @@ void fluxbase_out_stale(struct rt_buf *out, int64_t seconds)
     rt_buf_printf(out, "{\"type\":\"stale\",\"payload\":{\"seconds\":%" PRId64 "}}", seconds);
 }
 
-static const char *gone_reason(enum wire_gone_reason reason)
+const char *fluxbase_gone_reason(enum wire_gone_reason reason)
 {
     switch (reason) {
     case WIRE_GONE_EPOCH:
@@ -161,7 +161,7 @@ void fluxbase_out_gone(struct rt_buf *out, const struct fluxbase_names *names,
     put_text(out, ",", "error", gone->message);
     put_text(out, ",", "channel", names->channel);
     put_word(out, ",\"payload\":{", "subscription_id", names->id);
-    put_word(out, ",", "reason", gone_reason(gone->reason));
+    put_word(out, ",", "reason", fluxbase_gone_reason(gone->reason));
     if (gone->has_since) {
         put_position(out, ",", "since", &gone->since);
     }
@@ -178,6 +178,15 @@ void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
     put_position(out, ",", "id", &gap->position);
     put_word(out, ",", "subscription_id", names->id);
     put_word(out, ",", "reason", gap->reason);
+    rt_buf_puts(out, "}}");
+}
+
+void fluxbase_out_rights(struct rt_buf *out, const struct fluxbase_names *names,
+                         const struct wire_position *position)
+{
+    put_text(out, "{\"type\":\"rights_changed\",", "channel", names->channel);
+    put_position(out, ",\"payload\":{", "id", position);
+    put_word(out, ",", "subscription_id", names->id);
     rt_buf_puts(out, "}}");
 }
 

@@ -39,6 +39,8 @@ void fluxbase_out_gone(struct rt_buf *out, const struct fluxbase_names *names,
                        const struct hub_gone *gone);
 void fluxbase_out_gap(struct rt_buf *out, const struct fluxbase_names *names,
                       const struct hub_gap *gap);
+void fluxbase_out_rights(struct rt_buf *out, const struct fluxbase_names *names,
+                         const struct wire_position *position);
 void fluxbase_out_rows(struct rt_buf *out, const struct fluxbase_names *names,
                        const struct hub_page *page);
 void fluxbase_out_commit(struct rt_buf *out, const struct wire_position *at, uint64_t changes);
@@ -47,6 +49,22 @@ void fluxbase_out_payload(struct rt_buf *out, const struct hub_event *event);
 /* The frame around it. */
 void fluxbase_out_change(struct rt_buf *out, enum fluxbase_form form, struct rt_span channel,
                          struct rt_span payload);
+/* Of a broadcast or presence channel. */
+void fluxbase_out_joined(struct rt_buf *out, struct rt_span channel, const char *id,
+                         const struct hub_room_accepted *accepted);
+void fluxbase_out_left(struct rt_buf *out, struct rt_span channel, const char *id);
+void fluxbase_out_message(struct rt_buf *out, struct rt_span channel,
+                          const struct hub_message *message);
+void fluxbase_out_presence(struct rt_buf *out, struct rt_span channel,
+                           const struct hub_presence *presence);
+/* The acknowledgement that the SDK waits for. */
+void fluxbase_out_sent(struct rt_buf *out, struct rt_span channel, struct rt_span message_id,
+                       const struct wire_place *place);
+void fluxbase_out_room_gone(struct rt_buf *out, struct rt_span channel, const char *id,
+                            enum wire_gone_reason reason, struct rt_span message);
+void fluxbase_out_room_gap(struct rt_buf *out, struct rt_span channel, const char *id,
+                           const char *reason);
+const char *fluxbase_gone_reason(enum wire_gone_reason reason);
 /* Says that it is, in a frame that ends with this text. */
 void fluxbase_out_mark_last(uint8_t *text, size_t len);
 

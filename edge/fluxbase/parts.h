@@ -2,6 +2,7 @@
  *
  *   fluxbase.c      sessions, messages of clients
  *   subscription.c  subscriptions, and what the hub says about them
+ *   room.c          broadcast and presence channels
  */
 #ifndef PGTIDE_EDGE_FLUXBASE_PARTS_H
 #define PGTIDE_EDGE_FLUXBASE_PARTS_H
@@ -41,13 +42,18 @@ struct fluxbase_session {
     struct edge_conn *conn;
     struct hub_client *client; /* NULL: refused, and about to be closed */
     struct list_node subs;
+    struct list_node sent; /* messages without an answer: room.c */
     bool closing;
     rt_usec paid_until; /* of the message rate: see within_rate() */
 };
 
 struct fluxbase_subscription {
     struct fluxbase_session *session;
-    struct hub_sub *handle;
+    struct hub_sub *handle; /* of a table; else */
+    struct hub_room *room;
+    bool implicit; /* nobody has subscribed; see room.c */
+    bool joined;
+    struct hub_room_accepted accepted; /* once it has joined */
     struct list_node in_session;
     enum fluxbase_form form;
     struct fluxbase_names names; /* point into `text` and `id` */
@@ -62,12 +68,41 @@ struct edge_frame *fluxbase_frame(struct fluxbase *fluxbase);
 void fluxbase_send_out(struct fluxbase_session *session);
 void fluxbase_send_error(struct fluxbase_session *session, enum wire_code code,
                          struct rt_span message, struct rt_span channel);
+#define fluxbase_bad_token_text "Invalid or expired token"
 extern const char fluxbase_bad_token[];
+void fluxbase_send_failure(struct fluxbase_session *session, const char *what,
+                           struct rt_span channel);
 
 /* subscription.c */
 void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_message *message);
 void fluxbase_unsubscribe(struct fluxbase_session *session, const struct fluxbase_message *message);
+struct fluxbase_subscription *fluxbase_subscription_new(struct fluxbase_session *session,
+                                                        const struct fluxbase_message *message,
+                                                        struct rt_span channel);
 void fluxbase_subscription_free(struct fluxbase_subscription *sub);
+/* Says why, and frees it. */
+void fluxbase_refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err);
 extern const struct hub_dialect fluxbase_hub_side;
+
+/* room.c */
+void fluxbase_room_subscribe(struct fluxbase_session *session,
+                             const struct fluxbase_message *message);
+void fluxbase_room_unsubscribe(struct fluxbase_subscription *sub); /* acknowledged, and freed */
+void fluxbase_broadcast(struct fluxbase_session *session, const struct fluxbase_message *message);
+void fluxbase_track(struct fluxbase_session *session, const struct fluxbase_message *message);
+void fluxbase_untrack(struct fluxbase_session *session, const struct fluxbase_message *message);
+void fluxbase_sent_free_all(struct fluxbase_session *session);
+struct edge_frame *fluxbase_encode_message(void *dialect, const struct hub_message *message,
+                                           unsigned form, struct rt_span text);
+struct edge_frame *fluxbase_encode_presence(void *dialect, const struct hub_presence *presence,
+                                            unsigned form, struct rt_span text);
+void fluxbase_on_room_accepted(void *session, void *user, const struct hub_room_accepted *accepted);
+void fluxbase_on_room_refused(void *session, void *user, enum wire_code code,
+                              struct rt_span message);
+void fluxbase_on_room_gone(void *session, void *user, enum wire_gone_reason reason,
+                           struct rt_span message);
+void fluxbase_on_room_gap(void *session, void *user, const char *reason);
+void fluxbase_on_done(void *user, void *reply, unsigned code, struct rt_span message,
+                      const struct wire_place *place);
 
 #endif

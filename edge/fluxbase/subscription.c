@@ -8,7 +8,8 @@
 #include "edge/fluxbase/parts.h"
 #include "runtime/config.h"
 
-static void send_failure(struct fluxbase_session *session, const char *what, struct rt_span channel)
+void fluxbase_send_failure(struct fluxbase_session *session, const char *what,
+                           struct rt_span channel)
 {
     char text[400];
 
@@ -32,7 +33,9 @@ static struct rt_span keep(struct fluxbase_subscription *sub, size_t *used, stru
 {
     char *at = sub->text + *used;
 
-    memcpy(at, text.data, text.len);
+    if (text.len > 0) {
+        memcpy(at, text.data, text.len);
+    }
     *used += text.len;
     return (struct rt_span){ (const uint8_t *)at, text.len };
 }
@@ -47,9 +50,9 @@ static struct rt_span table_channel(const struct fluxbase_message *message, char
     return (struct rt_span){ (const uint8_t *)out, (size_t)len };
 }
 
-static struct fluxbase_subscription *subscription_new(struct fluxbase_session *session,
-                                                      const struct fluxbase_message *message,
-                                                      struct rt_span channel)
+struct fluxbase_subscription *fluxbase_subscription_new(struct fluxbase_session *session,
+                                                        const struct fluxbase_message *message,
+                                                        struct rt_span channel)
 {
     size_t used = 0;
     struct fluxbase_subscription *sub =
@@ -91,7 +94,7 @@ static bool subscribed_by_channel(const struct fluxbase_session *session, struct
     return false;
 }
 
-static void refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err)
+void fluxbase_refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err)
 {
     struct fluxbase_session *session = sub->session;
     char text[120];
@@ -118,17 +121,24 @@ static uint32_t page_rows(const struct fluxbase_session *session,
 void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_message *message)
 {
     char name[WIRE_CHANNEL_MAX];
+
+    if (message->form == FLUXBASE_BY_ROOM) {
+        fluxbase_room_subscribe(session, message);
+        return;
+    }
     struct rt_span table = table_channel(message, name);
     struct rt_span channel = message->channel.len > 0 ? message->channel : table;
 
     if (message->form == FLUXBASE_BY_CHANNEL && subscribed_by_channel(session, channel)) {
-        send_failure(session, "already subscribed to", channel);
+        fluxbase_send_failure(session, "already subscribed to", channel);
         return;
     }
-    struct fluxbase_subscription *sub = subscription_new(session, message, channel);
+    struct fluxbase_subscription *sub = fluxbase_subscription_new(session, message, channel);
     enum hub_err err = hub_subscribe(session->client,
                                      &(struct hub_want){
                                          .channel = table,
+                                         .filter = message->filter,
+                                         .filter_kind = WIRE_FILTER_PLAIN,
                                          .form = (unsigned)message->form,
                                          .text = sub->names.channel,
                                          .events = message->events,
@@ -141,7 +151,7 @@ void fluxbase_subscribe(struct fluxbase_session *session, const struct fluxbase_
                                      },
                                      &sub->handle);
     if (err != HUB_OK) {
-        refuse_subscribe(sub, err);
+        fluxbase_refuse_subscribe(sub, err);
     }
 }
 
@@ -161,7 +171,10 @@ void fluxbase_unsubscribe(struct fluxbase_session *session, const struct fluxbas
     {
         struct fluxbase_subscription *sub =
             LIST_ELEMENT(at, struct fluxbase_subscription, in_session);
-        if (meant(sub, message)) {
+        if (meant(sub, message) && sub->room != NULL) {
+            any = true;
+            fluxbase_room_unsubscribe(sub);
+        } else if (meant(sub, message)) {
             any = true;
             fluxbase_out_unsubscribed(&session->fluxbase->out, &sub->names);
             send_in_order(sub);
@@ -174,7 +187,7 @@ void fluxbase_unsubscribe(struct fluxbase_session *session, const struct fluxbas
                             fluxbase_span("not subscribed: no such subscription_id"),
                             message->channel);
     } else if (!any) {
-        send_failure(session, "not subscribed to", message->channel);
+        fluxbase_send_failure(session, "not subscribed to", message->channel);
     }
 }
 
@@ -211,6 +224,15 @@ static void hub_on_gap(void *session, void *user, const struct hub_gap *gap)
 
     (void)session;
     fluxbase_out_gap(&sub->session->fluxbase->out, &sub->names, gap);
+    send_in_order(sub);
+}
+
+static void hub_on_rights(void *session, void *user, const struct wire_position *position)
+{
+    struct fluxbase_subscription *sub = user;
+
+    (void)session;
+    fluxbase_out_rights(&sub->session->fluxbase->out, &sub->names, position);
     send_in_order(sub);
 }
 
@@ -318,6 +340,7 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_refused = hub_on_refused,
     .on_gone = hub_on_gone,
     .on_gap = hub_on_gap,
+    .on_rights = hub_on_rights,
     .on_rows = hub_on_rows,
     .waiting = hub_waiting,
     .on_commit = hub_on_commit,
@@ -325,4 +348,11 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_stale = hub_on_stale,
     .on_fresh = hub_on_fresh,
     .on_expired = hub_on_expired,
+    .encode_message = fluxbase_encode_message,
+    .encode_presence = fluxbase_encode_presence,
+    .on_room_accepted = fluxbase_on_room_accepted,
+    .on_room_refused = fluxbase_on_room_refused,
+    .on_room_gone = fluxbase_on_room_gone,
+    .on_room_gap = fluxbase_on_room_gap,
+    .on_done = fluxbase_on_done,
 };

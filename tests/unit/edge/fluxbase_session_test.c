@@ -28,9 +28,25 @@ static void test_messages_that_are_not_what_the_protocol_says(void **state)
         { "{}", "SUBSCRIPTION_FAILED", "no type" },
         { "{\"type\":5}", "SUBSCRIPTION_FAILED", "type must be a string" },
         { "{\"type\":\"dance\"}", "SUBSCRIPTION_FAILED", "unknown message type \\\"dance\\\"" },
-        { "{\"type\":\"broadcast\",\"channel\":\"broadcast:x\"}", "SUBSCRIPTION_FAILED",
-          "broadcast is not available" },
-        { "{\"type\":\"presence\"}", "SUBSCRIPTION_FAILED", "presence is not available" },
+        { "{\"type\":\"broadcast\"}", "SUBSCRIPTION_FAILED", "channel is required for broadcast" },
+        { "{\"type\":\"broadcast\",\"channel\":\"table:a.b\"}", "INVALID_CHANNEL",
+          "broadcast goes to broadcast:{topic}" },
+        { "{\"type\":\"broadcast\",\"channel\":\"broadcast:x\",\"self\":1}", "SUBSCRIPTION_FAILED",
+          "self must be true or false" },
+        { "{\"type\":\"broadcast\",\"channel\":\"broadcast:x\",\"pay\\u006coad\":1}",
+          "SUBSCRIPTION_FAILED", "without escapes in its name" },
+        { "{\"type\":\"presence\"}", "SUBSCRIPTION_FAILED", "channel is required for presence" },
+        { "{\"type\":\"presence\",\"channel\":\"presence:x\"}", "SUBSCRIPTION_FAILED",
+          "invalid presence payload" },
+        { "{\"type\":\"presence\",\"channel\":\"presence:x\",\"payload\":{\"key\":\"a\"}}",
+          "SUBSCRIPTION_FAILED", "unknown presence event" },
+        { "{\"type\":\"presence\",\"channel\":\"presence:x\",\"event\":\"track\",\"payload\":{}}",
+          "SUBSCRIPTION_FAILED", "key is required for presence track" },
+        { "{\"type\":\"presence\",\"channel\":\"presence:x\",\"payload\":{\"event\":\"untrack\"}}",
+          "SUBSCRIPTION_FAILED", "key is required for presence untrack" },
+        { "{\"type\":\"presence\",\"channel\":\"presence:x\",\"event\":\"untrack\","
+          "\"payload\":{\"key\":\"a\"}}",
+          "SUBSCRIPTION_FAILED", "not present in presence:x" },
         { "{\"type\":\"subscribe\"}", "SUBSCRIPTION_FAILED", "channel or table is required" },
         { "{\"type\":\"subscribe\",\"channel\":7}", "SUBSCRIPTION_FAILED",
           "channel must be a string" },
@@ -40,20 +56,23 @@ static void test_messages_that_are_not_what_the_protocol_says(void **state)
           "table is required" },
         { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"event\":\"insert\"}}",
           "SUBSCRIPTION_FAILED", "event must be" },
-        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"filter\":\"id=eq.1\"}}",
-          "SUBSCRIPTION_FAILED", "filters are not" },
-        { "{\"type\":\"subscribe\",\"table\":\"t\",\"filter\":\"id=eq.1\"}", "SUBSCRIPTION_FAILED",
-          "filters are not" },
-        { "{\"type\":\"subscribe\",\"channel\":\"table:a.b\",\"filter\":\"x\"}",
-          "SUBSCRIPTION_FAILED", "filters are not" },
+        { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"filter\":1}}",
+          "SUBSCRIPTION_FAILED", "invalid filter: a filter is a string" },
+        { "{\"type\":\"subscribe\",\"table\":\"t\",\"filter\":{\"id\":1}}", "SUBSCRIPTION_FAILED",
+          "invalid filter: a filter is a string" },
+        { "{\"type\":\"subscribe\",\"channel\":\"table:a.b\",\"filter\":false}",
+          "SUBSCRIPTION_FAILED", "invalid filter: a filter is a string" },
+        { "{\"type\":\"subscribe\",\"filter\":\"a=eq.1\",\"config\":{\"table\":\"t\","
+          "\"filter\":\"a=eq.1\"}}",
+          "SUBSCRIPTION_FAILED", "filter is given twice" },
         { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\",\"schema\":\"a.b\"}}",
           "SUBSCRIPTION_FAILED", "without a dot" },
         { "{\"type\":\"subscribe\",\"config\":{\"table\":\"t\\n\"}}", "SUBSCRIPTION_FAILED",
           "control characters" },
-        { "{\"type\":\"subscribe\",\"channel\":\"presence:x\"}", "SUBSCRIPTION_FAILED",
-          "presence channels are not available" },
-        { "{\"type\":\"subscribe\",\"channel\":\"broadcast:x\"}", "SUBSCRIPTION_FAILED",
-          "broadcast channels are not available" },
+        { "{\"type\":\"subscribe\",\"channel\":\"presence:x\",\"snapshot\":true}",
+          "SUBSCRIPTION_FAILED", "has no snapshot" },
+        { "{\"type\":\"subscribe\",\"channel\":\"broadcast:x\",\"since\":\"1\"}",
+          "SUBSCRIPTION_FAILED", "since must be the id of a message" },
         { "{\"type\":\"subscribe\",\"channel\":\"users\"}", "INVALID_CHANNEL",
           "table:{schema}.{table}, presence:{room} or broadcast:{topic}" },
         { "{\"type\":\"subscribe\",\"channel\":\"table:a.b\",\"since\":7}", "SUBSCRIPTION_FAILED",
@@ -91,7 +110,7 @@ static void test_messages_that_are_not_what_the_protocol_says(void **state)
         fake_metric(
             f->process,
             "pgtide_edge_client_errors_total{dialect=\"fluxbase\",code=\"INVALID_CHANNEL\"}") ==
-        1.0);
+        2.0);
 }
 
 static void test_error_says_the_same_in_message_and_error_and_names_the_channel(void **state)
@@ -100,9 +119,8 @@ static void test_error_says_the_same_in_message_and_error_and_names_the_channel(
 
     assert_string_equal(say(&f->ann, "{\"type\":\"presence\",\"channel\":\"presence:r\"}"),
                         "{\"type\":\"error\",\"code\":\"SUBSCRIPTION_FAILED\",\"message\":"
-                        "\"presence is not available in this "
-                        "release\",\"error\":\"presence is not available in this "
-                        "release\",\"channel\":\"presence:r\"}\n");
+                        "\"invalid presence payload\",\"error\":\"invalid presence payload\","
+                        "\"channel\":\"presence:r\"}\n");
 }
 
 static void test_second_subscribe_of_a_table_channel_is_refused_and_the_first_goes_on(void **state)

@@ -221,6 +221,44 @@ static void test_snapshot_frames(void **state)
     fake_conn_fill(f->ann.conn, 0);
 }
 
+/* In every form; the broker's reason comes back as it is. */
+static void test_filters_are_passed_on_and_refused_by_the_broker(void **state)
+{
+    static const struct {
+        const char *message;
+        const char *told;
+    } cases[] = {
+        { "{\"type\":\"subscribe\",\"channel\":\"table:public.users\",\"filter\":\"id=eq.1\"}",
+          "filter 0 'id=eq.1'\n" },
+        { "{\"type\":\"subscribe\",\"channel\":\"x\",\"config\":{\"table\":\"users\","
+          "\"filter\":\"id=eq.2\"}}",
+          "filter 0 'id=eq.2'\n" },
+        { "{\"type\":\"subscribe\",\"table\":\"users\",\"filter\":\"name=like.*a,b*\"}",
+          "filter 0 'name=like.*a,b*'\n" },
+    };
+    static const char reason[] = "invalid filter: character 4: expected an operator";
+    struct fixture *f = *state;
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(say(&f->ann, cases[i].message), "");
+        const char *told = fake_told(0);
+        assert_non_null(strstr(told, cases[i].told));
+        number = strtoull(strstr(told, "subscribe ") + 10, NULL, 10);
+    }
+    wire_encode_refuse(&f->out, &(struct wire_refuse){ number,
+                                                       WIRE_CODE_SUBSCRIPTION_FAILED,
+                                                       { reason, sizeof reason - 1 } });
+    fake_frame(0, &f->out);
+    const char *error = fake_sent(f->ann.conn);
+    assert_non_null(strstr(error, "\"code\":\"SUBSCRIPTION_FAILED\""));
+    assert_non_null(strstr(error, reason));
+    (void)say(&f->bob, "{\"type\":\"subscribe\",\"table\":\"users\",\"filter\":\"\"}");
+    assert_null(strstr(fake_told(0), "filter"));
+    (void)say(&f->bob, "{\"type\":\"subscribe\",\"table\":\"users\",\"filter\":null}");
+    assert_null(strstr(fake_told(0), "filter"));
+}
+
 static void test_commit_follows_a_whole_transaction(void **state)
 {
     struct fixture *f = *state;
@@ -368,6 +406,7 @@ int main(void)
         T(gap_frame),
         T(since_is_passed_on_and_acknowledged),
         T(snapshot_frames),
+        T(filters_are_passed_on_and_refused_by_the_broker),
         T(commit_follows_a_whole_transaction),
         T(since_that_is_gone),
         T(change_that_is_not_the_last_of_its_transaction),

@@ -25,6 +25,9 @@ struct rt_sub {
     uint64_t seq;
     struct rt_buf told;
     struct rt_buf shown;
+    uint64_t sender; /* of the last publish */
+    uint64_t reply;  /* of the last publish or track */
+    uint64_t ref;    /* of the last track */
 };
 
 struct edge_conn {
@@ -75,6 +78,10 @@ static void tell_subscribe(struct rt_sub *sub, const struct wire_subscribe *subs
 {
     rt_buf_printf(&sub->told, "subscribe %" PRIu64 " %" PRIu64 " %.*s", subscribe->sub,
                   subscribe->identity, (int)subscribe->channel.len, subscribe->channel.data);
+    if (subscribe->filter.len > 0 || subscribe->filter_kind != WIRE_FILTER_PLAIN) {
+        rt_buf_printf(&sub->told, " filter %d '%.*s'", (int)subscribe->filter_kind,
+                      (int)subscribe->filter.len, subscribe->filter.data);
+    }
     if (subscribe->has_since) {
         rt_buf_printf(&sub->told, " since %d/%d/%d", (int)subscribe->since.epoch,
                       (int)subscribe->since.lsn, (int)subscribe->since.index);
@@ -93,6 +100,9 @@ static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in
     struct wire_subscribe subscribe;
     struct wire_unsubscribe unsubscribe;
     struct wire_more more;
+    struct wire_publish publish;
+    struct wire_track track;
+    struct wire_untrack untrack;
 
     if (type == WIRE_IDENTIFY && wire_decode_identify(in, &identify) == WIRE_OK) {
         rt_buf_printf(&sub->told, "identify %" PRIu64 " %.*s %.*s\n", identify.identity,
@@ -106,6 +116,22 @@ static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in
         rt_buf_printf(&sub->told, "unsubscribe %" PRIu64 "\n", unsubscribe.sub);
     } else if (type == WIRE_MORE && wire_decode_more(in, &more) == WIRE_OK) {
         rt_buf_printf(&sub->told, "more %" PRIu64 " %u\n", more.sub, more.parts);
+    } else if (type == WIRE_PUBLISH && wire_decode_publish(in, &publish) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "publish %.*s %.*s %.*s%s\n", (int)publish.channel.len,
+                      publish.channel.data, (int)publish.event.len, publish.event.data,
+                      (int)publish.payload.len, publish.payload.data,
+                      publish.to_sender ? "" : " not to it");
+        sub->sender = publish.sender;
+        sub->reply = publish.reply;
+    } else if (type == WIRE_TRACK && wire_decode_track(in, &track) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "track %.*s %.*s=%.*s\n", (int)track.channel.len,
+                      track.channel.data, (int)track.key.len, track.key.data, (int)track.meta.len,
+                      track.meta.data);
+        sub->reply = track.reply;
+        sub->ref = track.ref;
+    } else if (type == WIRE_UNTRACK && wire_decode_untrack(in, &untrack) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "untrack %.*s%s\n", (int)untrack.channel.len,
+                      untrack.channel.data, untrack.ref == sub->ref ? " the last" : "");
     } else {
         rt_buf_puts(&sub->told, "?\n");
     }
@@ -150,6 +176,21 @@ const char *fake_told(unsigned shard)
 uint64_t fake_acked(unsigned shard)
 {
     return world.links[shard]->acked;
+}
+
+uint64_t fake_sender(unsigned shard)
+{
+    return world.links[shard]->sender;
+}
+
+uint64_t fake_reply(unsigned shard)
+{
+    return world.links[shard]->reply;
+}
+
+uint64_t fake_ref(unsigned shard)
+{
+    return world.links[shard]->ref;
 }
 
 void fake_fail_next_message(unsigned shard)

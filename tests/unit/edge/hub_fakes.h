@@ -23,6 +23,9 @@ struct rt_config;
 /* What one shard was told, one line each: "identify 1 anon", "subscribe 2 1 table:public.t since 10/20/0", "more 2 1", … */
 const char *fake_told(unsigned shard); /* since the last call */
 uint64_t fake_acked(unsigned shard);
+uint64_t fake_sender(unsigned shard); /* of the last publish */
+uint64_t fake_reply(unsigned shard);  /* of the last publish or track */
+uint64_t fake_ref(unsigned shard);    /* of the last track */
 /* Fails the next message although there is a session. */
 void fake_fail_next_message(unsigned shard);
 

@@ -111,11 +111,9 @@ static void test_interrupted_shard_holds_the_others_until_it_has_caught_up(void 
     assert_string_equal(heard(ann), OTHER("2") "commit 40/-1 1\n");
 }
 
-static void test_since_holds_others_back_from_the_start(void **state)
+/* Ann's 'a' goes on from 10, and 'b' of the other shard has a change that waits for it. */
+static uint64_t one_waits_for_the_other(struct fixture *f, struct person *ann)
 {
-    struct fixture *f = *state;
-    struct person *ann = join_for_transactions(f, 0, "anon");
-
     fake_session(0, true);
     fake_session(1, true);
     subscribe_to(f, ann, 'b', of_the_other_shard());
@@ -129,7 +127,15 @@ static void test_since_holds_others_back_from_the_start(void **state)
     end(f, 30);
     send_to_other(f);
     assert_string_equal(heard(ann), "accepted b 10/20/-1\n");
-    uint64_t number = announced(NULL);
+    return announced(NULL);
+}
+
+static void test_since_holds_others_back_from_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join_for_transactions(f, 0, "anon");
+    uint64_t number = one_waits_for_the_other(f, ann);
+
     fake_write_group(&f->out, 9, "t");
     accept_replay(f, number, 9, 10);
     replayed(f, 9, 15, "0");
@@ -137,6 +143,26 @@ static void test_since_holds_others_back_from_the_start(void **state)
 
     assert_string_equal(heard(ann), "resumed a 10/10/-1\n" ROW("0") "commit 15/-1 1\n" ROW("1")
                                         OTHER("2") "commit 30/-1 2\n");
+}
+
+/* Who hears the commit first takes the transaction for whole. */
+static void test_what_is_gone_is_told_before_what_lacks_it(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join_for_transactions(f, 0, "anon");
+
+    gone_sub(f, one_waits_for_the_other(f, ann), WIRE_GONE_TOO_OLD);
+    assert_string_equal(heard(ann), "gone a 2 no more since 10/10 of 10/15 to 10/90\n" OTHER(
+                                        "2") "commit 30/-1 1\n");
+}
+
+static void test_refusal_is_told_before_what_lacks_it(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join_for_transactions(f, 0, "anon");
+
+    refuse_sub(f, one_waits_for_the_other(f, ann));
+    assert_string_equal(heard(ann), "refused a 2 no\n" OTHER("2") "commit 30/-1 1\n");
 }
 
 static void test_frame_of_the_dialect_keeps_its_place(void **state)
@@ -253,6 +279,8 @@ int main(void)
         T(long_transaction_goes_out_before_its_end),
         T(interrupted_shard_holds_the_others_until_it_has_caught_up),
         T(since_holds_others_back_from_the_start),
+        T(what_is_gone_is_told_before_what_lacks_it),
+        T(refusal_is_told_before_what_lacks_it),
         T(frame_of_the_dialect_keeps_its_place),
         T(gap_lets_the_source_begin_anew),
         T(gap_ends_where_the_client_is),

@@ -122,7 +122,7 @@ static void test_good_token_gives_role_claims_and_expiry(void **state)
     assert_string_equal(f->identity.role, "service_role");
     assert_non_null(strstr(f->identity.claims, "\"sub\":\"u1\""));
     assert_int_equal(f->identity.claims_len, strlen(f->identity.claims));
-    assert_int_equal(f->identity.expires, (1700000060 + 5) * RT_SEC);
+    assert_int_equal(f->identity.expires, 1700000060 * RT_SEC);
 }
 
 static void test_claims_are_the_text_of_the_payload(void **state)
@@ -182,6 +182,41 @@ static void test_expiry_is_checked_to_the_second_with_leeway(void **state)
     assert_int_equal(verify_claims(f, "{\"exp\":0}"), TOKEN_EXPIRED);
     assert_int_equal(verify_claims(f, "{\"nbf\":1700000005}"), TOKEN_OK);
     assert_int_equal(verify_claims(f, "{\"nbf\":1700000006}"), TOKEN_NOT_YET);
+}
+
+/* Only the times that are named are not looked at; everything else is. */
+static void test_leniency_is_about_its_times_only(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *claims;
+        unsigned lenient;
+        enum token_err expected;
+    } cases[] = {
+        { "{\"nbf\":1700001800}", TOKEN_ANY_NBF, TOKEN_OK },
+        { "{\"nbf\":1700001800}", TOKEN_ANY_EXP, TOKEN_NOT_YET },
+        { "{\"exp\":1,\"nbf\":1700001800}", TOKEN_ANY_NBF, TOKEN_EXPIRED },
+        { "{\"exp\":1,\"nbf\":1700001800}", TOKEN_ANY_NBF | TOKEN_ANY_EXP, TOKEN_OK },
+        { "{\"nbf\":\"soon\"}", TOKEN_ANY_NBF, TOKEN_CLAIMS },
+        { "{\"exp\":null}", TOKEN_ANY_EXP, TOKEN_CLAIMS },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct identity identity = { .role = "" };
+        char *token = sign(JWT_ALG_HS256, KEY, cases[i].claims);
+        assert_int_equal(token_verify_leniently(f->verifier, token, strlen(token), NOW,
+                                                cases[i].lenient, &identity),
+                         cases[i].expected);
+        if (cases[i].expected == TOKEN_OK) {
+            assert_int_equal(identity.expires, 0);
+            identity_fini(&identity);
+        }
+        token[strlen(token) - 2] ^= 1;
+        assert_int_not_equal(token_verify_leniently(f->verifier, token, strlen(token), NOW,
+                                                    cases[i].lenient, &identity),
+                             TOKEN_OK);
+        free(token);
+    }
 }
 
 static void test_times_of_another_type_never_pass(void **state)
@@ -345,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_role_that_is_no_text_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expiry_is_checked_to_the_second_with_leeway, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_leniency_is_about_its_times_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_times_of_another_type_never_pass, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signature_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_none_and_foreign_algorithms_are_refused_unseen, setup,
