@@ -33,6 +33,8 @@ extern const struct cli_command cli_command_disable;
 extern const struct cli_command cli_command_token;
 extern const struct cli_command cli_command_tail;
 extern const struct cli_command cli_command_status;
+extern const struct cli_command cli_command_explain;
+extern const struct cli_command cli_command_doctor;
 extern const struct cli_command cli_command_keygen;
 
 /* The table of all of them, ended by NULL. */

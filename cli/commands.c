@@ -6,8 +6,11 @@
 #include "cli/command.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cli_command_init, &cli_command_enable, &cli_command_disable, &cli_command_token,
-    &cli_command_tail, &cli_command_status, &cli_command_keygen,  NULL,
+    &cli_command_init,    &cli_command_enable,
+    &cli_command_disable, &cli_command_token,
+    &cli_command_tail,    &cli_command_status,
+    &cli_command_explain, &cli_command_doctor,
+    &cli_command_keygen,  NULL,
 };
 
 void cli_say(const char *format, ...)

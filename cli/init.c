@@ -17,13 +17,16 @@ static const char begin_sql[] =
 
 static bool apply(PGconn *conn, const struct rt_config *config, bool verbose)
 {
-    const char *publication[] = { config->database_publication };
+    const char *publications[] = { config->database_publication,
+                                   config->database_policy_publication };
 
     if (!cli_database_run(conn, begin_sql, "beginning the transaction")) {
         return false;
     }
-    PGresult *set = cli_database_query(conn, "select set_config('pgtide.publication', $1, true)", 1,
-                                       publication);
+    PGresult *set = cli_database_query(conn,
+                                       "select set_config('pgtide.publication', $1, true),"
+                                       " set_config('pgtide.policy_publication', $2, true)",
+                                       2, publications);
     if (set == NULL) {
         return false;
     }
@@ -105,7 +108,8 @@ const struct cli_command cli_command_init = {
     .arguments = "",
     .summary = "set up a database for pgtide (safe to repeat)",
     .about =
-        "Makes schema pgtide, the publication, enable_realtime() and disable_realtime(), the view\n"
+        "Makes schema pgtide, the publications, enable_realtime() and disable_realtime(), the "
+        "view\n"
         "realtime_enabled_tables, and, when they are missing, the roles anon, authenticated and\n"
         "service_role and the functions auth.uid(), auth.role() and auth.jwt(). All in one\n"
         "transaction; no table of yours is touched. Run it again after every update of pgtide.\n"

@@ -1,0 +1,162 @@
+/* cli/doctor_policies.c - which policies cost speed, and which roles PostgreSQL shows nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/policy/sql.h"
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/doctor.h"
+#include "cli/policies.h"
+#include "runtime/config.h"
+
+/* Tables with row-level security, and the roles that may read them. */
+static const char targets_sql[] =
+    "SELECT n.nspname, c.relname, r.rolname FROM pg_catalog.pg_publication p,"
+    " LATERAL pg_catalog.pg_get_publication_tables(p.pubname) t"
+    " JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = "
+    "c.relnamespace"
+    " CROSS JOIN pg_catalog.pg_roles r"
+    " WHERE p.pubname = $1 AND r.rolname = ANY (pg_catalog.string_to_array($2, ',')) AND "
+    "c.relrowsecurity"
+    "  AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') AND "
+    "pg_catalog.has_any_column_privilege(r.oid, c.oid, 'SELECT')"
+    "  AND pg_catalog.pg_has_role(r.oid, 'MEMBER')"
+    " ORDER BY 1, 2, 3";
+
+/* A policy applies to several roles: it is told of once. */
+static bool told(const struct cli_views *views, size_t at, const char *policy)
+{
+    const struct cli_view *view = &views->list[at];
+
+    for (size_t i = 0; i < at; i++) {
+        const struct cli_view *other = &views->list[i];
+        for (uint32_t j = 0; j < other->rules.count && other->rules.oid == view->rules.oid; j++) {
+            if (strcmp(other->policies[j].name, policy) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void tell_lane(struct doctor *doctor, const struct cli_view *view,
+                      const struct cli_policy *policy)
+{
+    enum cli_lane lane = cli_policies_lane(policy->program);
+    struct rt_buf subject = { 0 };
+    struct rt_buf problem = { 0 };
+
+    if (lane == CLI_LANE_FALLBACK || lane == CLI_LANE_NEVER) {
+        rt_buf_printf(&subject, "policy %s of table %s.%s", policy->name, view->schema,
+                      view->table);
+        rt_buf_puts(&problem,
+                    lane == CLI_LANE_NEVER
+                        ? "nobody can decide it, and rows for which it counts are not shown"
+                        : "PostgreSQL is asked about changes");
+        for (uint32_t i = 0; i < policy->program->leaf_count; i++) {
+            rt_buf_printf(&problem, "%s%s", i == 0 ? ": " : "; ",
+                          policy->program->leaves[i].reason);
+        }
+        doctor_say(doctor, lane == CLI_LANE_NEVER ? DOCTOR_ERROR : DOCTOR_NOTE,
+                   rt_buf_cstr(&subject), rt_buf_cstr(&problem), NULL);
+    }
+    rt_buf_fini(&subject);
+    rt_buf_fini(&problem);
+}
+
+/* The tables that the policies read and the role may not; NULL: that is not what is missing. */
+static PGresult *find_grants(struct doctor *doctor, const struct cli_view *view)
+{
+    const char *params[] = { view->schema, view->table, view->role };
+    PGresult *result = cli_database_query(
+        doctor->conn,
+        "SELECT pg_catalog.format('GRANT SELECT ON %s TO %I;', "
+        "pg_catalog.string_agg(DISTINCT d.refobjid::regclass::text, ', '), $3::pg_catalog.text)"
+        " FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_depend d ON d.classid "
+        "= 'pg_policy'::regclass AND d.objid = p.oid"
+        "  AND d.refclassid = 'pg_class'::regclass"
+        " JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relname = $2 AND d.refobjid <> c.oid"
+        "  AND NOT pg_catalog.has_any_column_privilege($3::pg_catalog.name, d.refobjid, "
+        "'SELECT') HAVING count(*) > 0",
+        3, params);
+
+    if (PQntuples(result) == 1) {
+        return result;
+    }
+    PQclear(result);
+    return NULL;
+}
+
+/* What PostgreSQL does not plan for a role, nobody with it is shown: most often a grant on a table that a policy reads. */
+static void try_select(struct doctor *doctor, const struct cli_view *view)
+{
+    struct policy_setting settings[] = { { "request.jwt.claims", "" } };
+    struct policy_identity identity = { view->role, settings, 1, NULL };
+    struct rt_buf sql = { 0 };
+    struct rt_buf subject = { 0 };
+    struct rt_buf problem = { 0 };
+
+    rt_buf_puts(&sql, "BEGIN READ ONLY; SELECT ");
+    policy_sql_identity(&sql, &identity);
+    rt_buf_puts(&sql, "; EXPLAIN SELECT 1 FROM ");
+    policy_sql_identifier(&sql, view->schema);
+    rt_buf_putc(&sql, '.');
+    policy_sql_identifier(&sql, view->table);
+    PGresult *result = PQexec(doctor->conn, rt_buf_cstr(&sql));
+    const char *why = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (why != NULL) {
+        rt_buf_printf(&subject, "table %s.%s", view->schema, view->table);
+        rt_buf_printf(&problem, "shows nothing to role %s, since PostgreSQL refuses the SELECT: %s",
+                      view->role, why);
+    }
+    PQclear(PQexec(doctor->conn, "ROLLBACK"));
+    if (why != NULL) {
+        PGresult *grants = find_grants(doctor, view);
+        doctor_say(doctor, DOCTOR_ERROR, rt_buf_cstr(&subject), rt_buf_cstr(&problem),
+                   grants != NULL ? PQgetvalue(grants, 0, 0) : NULL);
+        PQclear(grants);
+    }
+    PQclear(result);
+    rt_buf_fini(&sql);
+    rt_buf_fini(&subject);
+    rt_buf_fini(&problem);
+}
+
+static void tell(struct doctor *doctor, const struct cli_views *views, size_t at)
+{
+    const struct cli_view *view = &views->list[at];
+
+    if (!view->rules.known || policy_table_exempt(&view->rules)) {
+        return;
+    }
+    for (uint32_t i = 0; i < view->rules.count; i++) {
+        if (view->policies[i].sql != NULL && !told(views, at, view->policies[i].name)) {
+            tell_lane(doctor, view, &view->policies[i]);
+        }
+    }
+    try_select(doctor, view);
+}
+
+bool doctor_policies(struct doctor *doctor, const struct rt_config *config)
+{
+    const char *params[] = { config->database_publication, config->auth_roles };
+    PGresult *targets = cli_database_query(doctor->conn, targets_sql, 2, params);
+    struct cli_views views = { .count = (size_t)PQntuples(targets) };
+    bool good = targets != NULL && cli_policies_prepare(doctor->conn);
+
+    views.list = rt_alloc((views.count + 1) * sizeof(*views.list));
+    for (size_t i = 0; i < views.count; i++) {
+        views.list[i].schema = PQgetvalue(targets, (int)i, 0);
+        views.list[i].table = PQgetvalue(targets, (int)i, 1);
+        views.list[i].role = PQgetvalue(targets, (int)i, 2);
+    }
+    good = good && cli_policies_load(doctor->conn, &views);
+    for (size_t i = 0; good && i < views.count; i++) {
+        tell(doctor, &views, i);
+    }
+    cli_policies_fini(&views);
+    PQclear(targets);
+    return good;
+}
