@@ -2,6 +2,8 @@
  *
  *   bench-clients PORT CLIENTS CHANNEL EXPECT SECONDS [TOKEN]
  *
+ * TOKEN: of all clients, or @FILE with one in each line, client by client.
+ *
  * Opens CLIENTS connections to 127.0.0.1:PORT, subscribes each to CHANNEL, prints "ready", and then counts change
  * frames until every client has EXPECT of them, SECONDS are over, or standard input closes. With EXPECT 0 it only
  * holds the connections. Latency is measured from commit_timestamp to the time of the recv(2) that
@@ -362,8 +364,21 @@ int main(int argc, char **argv)
     if (bench.all == NULL || bench.buffer == NULL || bench.samples == NULL) {
         die("memory");
     }
+    const char *token = argc > 6 ? argv[6] : NULL;
+    FILE *tokens = token != NULL && token[0] == '@' ? fopen(token + 1, "re") : NULL;
     for (int i = 0; i < bench.clients; i++) {
-        open_client(&bench, &bench.all[i], i, (uint16_t)atoi(argv[1]), argc > 6 ? argv[6] : NULL);
+        char line[2048];
+        if (tokens != NULL) {
+            if (fgets(line, sizeof(line), tokens) == NULL) {
+                die("tokens");
+            }
+            line[strcspn(line, "\n")] = '\0';
+            token = line;
+        }
+        open_client(&bench, &bench.all[i], i, (uint16_t)atoi(argv[1]), token);
+    }
+    if (tokens != NULL) {
+        fclose(tokens);
     }
     run(&bench, wall() + 60, &bench.acked);
     if (bench.acked < bench.clients) {

@@ -126,8 +126,8 @@ static void release(const struct match_program *program, void *constants)
     (void)constants;
 }
 
-static const struct match_program owner_program = { judge_owner, release };
-static const struct match_program team_program = { judge_team, release };
+static const struct match_program owner_program = { .judge = judge_owner, .release = release };
+static const struct match_program team_program = { .judge = judge_team, .release = release };
 
 static const uint32_t *members_of(const struct match_set *set, struct wire_span value,
                                   uint32_t *out_count)

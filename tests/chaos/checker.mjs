@@ -158,18 +158,22 @@ export class TransactionCheck {
     this.name = name
     this.queue = []
     this.last = 0
-    this.excused = [] // [from, to]: transactions in between may be incomplete, since a gap was declared, maybe only after their commit
+    this.excused = [] // [from, to]: transactions in between may be incomplete; of those whose commit came later
     this.counts = { transactions: 0, torn: 0 }
     this.samples = []
   }
 
-  // Changes of these transactions may rightly be missing (a new start, a declared gap).
+  // Changes of these transactions may rightly be missing (a new start, a declared gap). Tell it before their commits: a server
+  // that declares a gap behind them has let the client take them for whole.
   excuse(from, to) {
     this.excused.push([from, to])
   }
 
-  commit(changes, position, declared) {
-    this.queue.push({ changes, lsn: position.lsn, index: position.index, declared })
+  // missing: the client knows that it lacks a part, but not yet up to where.
+  commit(changes, position, declared, { missing = false } = {}) {
+    const { lsn, index } = position
+    const excused = missing || this.excused.some(([from, to]) => from <= lsn && lsn <= to)
+    this.queue.push({ changes, lsn, index, declared, excused })
     if (this.queue.length > 20_000) this.advance(10_000)
   }
 
@@ -180,7 +184,7 @@ export class TransactionCheck {
     if (done > 0) this.queue.splice(0, done)
   }
 
-  judge({ changes, lsn, index, declared }) {
+  judge({ changes, lsn, index, declared, excused }) {
     this.counts.transactions += 1
     const torn = text => {
       this.counts.torn += 1
@@ -195,7 +199,6 @@ export class TransactionCheck {
       if (changes[at].index <= changes[at - 1].index) return torn(`index ${changes[at].index} behind ${changes[at - 1].index}`)
     }
     const whole = this.streams.reduce((sum, stream) => sum + stream.countOf(lsn), 0)
-    const excused = this.excused.some(([from, to]) => from <= lsn && lsn <= to)
     if (!excused && changes.length !== whole) torn(`has ${whole} changes, brought ${changes.length}`)
   }
 

@@ -160,6 +160,12 @@ test('an incomplete transaction inside a declared gap is excused, one behind it 
   assert.equal(transactions(make(400)).torn, 1)
 })
 
+test('a gap that is declared behind a commit does not excuse it, unless the client knew that something is missing', () => {
+  const make = how => (commit, check) => { check.commit(six(300).slice(2), { lsn: 300, index: END_OF_TRANSACTION }, 4, how); check.excuse(200, 300) }
+  assert.equal(transactions(make({})).torn, 1)
+  assert.equal(transactions(make({ missing: true })).torn, 0)
+})
+
 // ---- positions and random numbers ----------------------------------------------------------------
 
 test('positions: text, order, and which one a client resumes from', () => {

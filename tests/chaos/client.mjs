@@ -142,11 +142,12 @@ export class ChaosClient {
     }
     this.counts.refused += 1
     const { socket } = this
-    this.later(RETRY, () => {
-      if (this.socket !== socket) return
-      if (this.transactions) socket.terminate() // all together, or the order is lost
-      else this.subscribe(each)
-    })
+    if (this.transactions) { // again all together, or the order is lost; what comes from now on lacks this one
+      socket.removeAllListeners('message')
+      this.retryAfter = RETRY
+      return socket.terminate()
+    }
+    this.later(RETRY, () => { if (this.socket === socket) this.subscribe(each) })
   }
 
   change(each, payload) {
@@ -171,10 +172,15 @@ export class ChaosClient {
     const position = parsePosition(payload.id)
     if (!this.transactions) return this.note('a commit frame that was not asked for')
     for (const { each, key, position: at, last } of this.partial) each.check.change(at, key, last)
-    this.transactions.commit(this.partial.map(({ lsn, index }) => ({ lsn, index })), position, payload.changes)
+    this.transactions.commit(this.partial.map(({ lsn, index }) => ({ lsn, index })), position, payload.changes, { missing: this.misses(position) })
     this.partial = []
     // A commit is of the connection: what it does not hold has no part in it.
     for (const each of this.subscriptions) if (each.answered && !each.gone) each.position = later(each.position, position)
+  }
+
+  // Whether one has not begun yet, or is gone, before this position: until its answer nobody can say up to where.
+  misses(position) {
+    return this.subscriptions.some(each => !each.position || each.gone?.lsn <= position.lsn)
   }
 
   gap(each, payload) {

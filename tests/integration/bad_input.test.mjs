@@ -80,9 +80,11 @@ test('channels that do not exist, are not enabled, or are no channels', async ()
   }
 })
 
-test('a filter is never ignored', async () => {
-  const error = await errorFor({ type: 'subscribe', channel: 'x', config: { event: '*', schema: 'public', table: 't', filter: 'id=eq.1' } })
-  assert.match(error.message, /filter/)
+test('a filter is never ignored: one that is none is refused', async () => {
+  for (const filter of ['id', 'id=near.1', 'id=eq.one', 'nothing=eq.1', 'id=in.(', 'id=eq.']) {
+    const error = await errorFor({ type: 'subscribe', channel: 'x', config: { event: '*', schema: 'public', table: 't', filter } })
+    assert.match(error.message, /invalid filter: /, filter)
+  }
 })
 
 test('a second subscribe and an unsubscribe of nothing', async () => {

@@ -26,7 +26,7 @@ const fails = async (code, words, ...args) => {
 
 test('every command explains itself', async () => {
   const { stdout } = await pgtide('--help')
-  for (const command of ['init', 'enable', 'disable', 'token', 'tail', 'status', 'keygen']) {
+  for (const command of ['init', 'enable', 'disable', 'token', 'tail', 'status', 'explain', 'doctor', 'keygen']) {
     assert.ok(stdout.includes(command))
     const help = (await pgtide(command, '--help')).stdout
     assert.match(help, /Usage: pgtide/)
