@@ -26,6 +26,19 @@ const selected = async (name, columns = '*') => (await system.sql(`select to_jso
 const idle = () => until('no snapshot is open in the database', async () =>
   (await system.sql(`select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%' and backend_type = 'client backend'`))[0].n === 0)
 
+// The setting is in force when the checkpointer has heard of it, not when a session shows it: so until a commit does wait. It and those
+// tried before it end with the setting.
+async function commitsWait() {
+  const probes = []
+  await until('commits wait', async () => {
+    let over = false
+    probes.push(system.sql(`select pg_logical_emit_message(true, 'probe', '')`).then(() => { over = true }))
+    await until('it is over, or waits', async () => over || (await system.sql(`select 1 from pg_stat_activity where wait_event = 'SyncRep'`)).length > 0)
+    return !over
+  })
+  return () => Promise.all(probes)
+}
+
 test('a snapshot, page by page in key order, and then the stream', async () => {
   await table('plain', 'id int primary key, v text', `insert into plain select g, 'row ' || g from generate_series(1, 250) g`)
   const client = await open()
@@ -275,10 +288,11 @@ test('a stalled synchronous standby during the snapshot: nothing lost, nothing t
   await announced(watcher, 'stalled')
   const setting = async value => { await system.sql(`alter system set synchronous_standby_names = '${value}'`); await system.sql('select pg_reload_conf()') }
   const waiting = []
+  let probes
   const copies = []
   try {
     await setting('nobody')
-    await until('commits wait', async () => (await system.sql('show synchronous_standby_names'))[0].synchronous_standby_names === 'nobody')
+    probes = await commitsWait()
     for (const statement of ['insert into stalled values (501, 1)', 'update stalled set v = 1 where id = 1', 'delete from stalled where id = 2', 'insert into stalled values (0, 1), (502, 1)']) {
       waiting.push(system.sql(statement))
     }
@@ -294,6 +308,7 @@ test('a stalled synchronous standby during the snapshot: nothing lost, nothing t
   } finally {
     await setting('')
     await Promise.all(waiting)
+    await probes?.()
   }
   await system.sql('insert into stalled values (600, 2)')
   for (const { client, copy } of copies) {
@@ -315,11 +330,12 @@ test('since, right after a snapshot that shows commits out of their order', asyn
   await announced(watcher, 'overtaken')
   const setting = async value => { await system.sql(`alter system set synchronous_standby_names = '${value}'`); await system.sql('select pg_reload_conf()') }
   let waiting
+  let probes
   const copy = new Copy()
   const first = await open()
   try {
     await setting('nobody')
-    await until('commits wait', async () => (await system.sql('show synchronous_standby_names'))[0].synchronous_standby_names === 'nobody')
+    probes = await commitsWait()
     waiting = system.sql('insert into overtaken values (11, 1)')
     await watcher.changes(1)
     await system.sql('begin; set local synchronous_commit = local; insert into overtaken values (12, 1); commit')
@@ -329,6 +345,7 @@ test('since, right after a snapshot that shows commits out of their order', asyn
   } finally {
     await setting('')
     await waiting
+    await probes?.()
   }
   await copy.until(first, 11)
   first.frames.splice(0)
