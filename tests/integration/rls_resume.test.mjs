@@ -80,7 +80,7 @@ for (const rule of Object.keys(RULES)) {
     assert.deepEqual((await resumed(name, ann, id)).came, [], 'no policy, nothing')
   })
 
-  test(`${rule}: a snapshot holds SELECT's rows, and with the changes after it stays what SELECT gives, whatever happens to the memberships of others`, async () => {
+  test(`${rule}: a snapshot holds SELECT's rows, and with the changes after it stays what SELECT gives, whatever happens to the memberships of others`, { todo: 'issue 4: a snapshot that begins beside a change of its members sometimes starts over' }, async () => {
     const name = `rows_${rule}`
     await table(name, rule)
     await join(ann, 1)
