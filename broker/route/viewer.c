@@ -143,6 +143,7 @@ static struct viewer *viewer_new(const struct sub *sub, struct access *access,
     viewer->access = access_ref(access);
     viewer->young = audience->pinned;
     (void)rt_map_put(audience->viewers, viewer->key, sizeof(viewer->key), viewer);
+    viewer->due = true;
     depend(viewer);
     viewer->watch = config->events->view_watch(config->ctx, viewer, &want);
     if (viewer->dependent_link != NULL) {
@@ -260,6 +261,7 @@ void viewer_reconsider(struct viewer *viewer, struct access *access)
 
     suspend(viewer, &route->at);
     viewer->until_end = false;
+    viewer->due = true;
     undepend(viewer);
     access_ref(access);
     access_unref(viewer->access);
@@ -276,6 +278,7 @@ void viewer_refresh(struct viewer *viewer)
     struct route *route = viewer->audience->table->route;
 
     suspend(viewer, &route->at);
+    viewer->due = true;
     route->config.events->view_refresh(route->config.ctx, viewer->watch, 0);
 }
 
@@ -295,6 +298,7 @@ void route_view(struct viewer *viewer, struct view *view, int code, const char *
     struct route_table *table = viewer->audience->table;
     const char *why = NULL;
 
+    viewer->due = false;
     if (view == NULL) {
         refuse(viewer, code, message);
         return;
@@ -347,6 +351,7 @@ static void touch(struct viewer *viewer, bool touched, bool whole, uint32_t xid,
     if (touched) {
         suspend(viewer, &before);
         viewer->until_end = !whole;
+        viewer->due = true;
         config->events->view_refresh(config->ctx, viewer->watch, xid);
     } else if (!whole) {
         suspend(viewer, &before);
@@ -354,7 +359,7 @@ static void touch(struct viewer *viewer, bool touched, bool whole, uint32_t xid,
         /* An answer that is on its way still comes; one that is there counts when the transaction is over. */
     } else if (waited) {
         viewer->until_end = false;
-        if (viewer->view != NULL && viewer->group != NULL) {
+        if (!viewer->due && viewer->view != NULL && viewer->group != NULL) {
             settle(viewer);
         }
     }
@@ -380,6 +385,7 @@ void viewers_touch_unknown(struct route *route)
          viewer = viewer->dependent_next) {
         if (viewer->until_end) {
             viewer->until_end = false;
+            viewer->due = true;
             config->events->view_refresh(config->ctx, viewer->watch, 0);
         }
     }

@@ -302,6 +302,29 @@ static void test_one_that_touches_them_at_its_end_is_judged_by_what_it_leaves(vo
     assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "accept 7 group"));
 }
 
+/* Membership ends in 300, and the answer takes its time; 400 comes in parts and touches nothing of it. */
+static void test_an_answer_that_is_due_is_waited_for_across_transactions(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    kit_start(kit, 300);
+    kit_end(kit, 300);
+    route_touched(kit->route, NULL, 0, false, 32, 400);
+    kit_start(kit, 400);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    route_touched(kit->route, NULL, 0, true, 32, 400);
+    kit_end(kit, 400);
+    (void)route_work(kit->route);
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 299/end\n");
+    shows_now(kit, "bob");
+    route_flush(kit->route);
+    assert_null(strstr(rt_buf_cstr(&kit->sent[0]), "new=2,alice"));
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "accept 7 group"));
+}
+
 static void test_interest_ends_with_the_last_viewer(void **state)
 {
     struct kit *kit = *state;
@@ -327,6 +350,7 @@ int main(void)
         TEST(test_a_transaction_that_touches_members_is_judged_by_what_it_leaves),
         TEST(test_one_that_is_not_whole_is_judged_at_its_end),
         TEST(test_one_that_touches_them_at_its_end_is_judged_by_what_it_leaves),
+        TEST(test_an_answer_that_is_due_is_waited_for_across_transactions),
         TEST(test_interest_ends_with_the_last_viewer),
     };
 
