@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 import { Client } from './lib/client.mjs'
 import { Copy } from './lib/copy.mjs'
+import { stallCommits } from './lib/standby.mjs'
 import { System, until } from './lib/system.mjs'
 import { user } from './lib/token.mjs'
 
@@ -25,19 +26,6 @@ const channel = name => `table:public.${name}`
 const selected = async (name, columns = '*') => (await system.sql(`select to_jsonb(r) as row from (select ${columns} from ${name}) r`)).map(each => each.row)
 const idle = () => until('no snapshot is open in the database', async () =>
   (await system.sql(`select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%' and backend_type = 'client backend'`))[0].n === 0)
-
-// The setting is in force when the checkpointer has heard of it, not when a session shows it: so until a commit does wait. It and those
-// tried before it end with the setting.
-async function commitsWait() {
-  const probes = []
-  await until('commits wait', async () => {
-    let over = false
-    probes.push(system.sql(`select pg_logical_emit_message(true, 'probe', '')`).then(() => { over = true }))
-    await until('it is over, or waits', async () => over || (await system.sql(`select 1 from pg_stat_activity where wait_event = 'SyncRep'`)).length > 0)
-    return !over
-  })
-  return () => Promise.all(probes)
-}
 
 test('a snapshot, page by page in key order, and then the stream', async () => {
   await table('plain', 'id int primary key, v text', `insert into plain select g, 'row ' || g from generate_series(1, 250) g`)
@@ -286,13 +274,10 @@ test('a stalled synchronous standby during the snapshot: nothing lost, nothing t
   const watcher = await open()
   assert.equal((await watcher.subscribe(channel('stalled'))).type, 'ack')
   await announced(watcher, 'stalled')
-  const setting = async value => { await system.sql(`alter system set synchronous_standby_names = '${value}'`); await system.sql('select pg_reload_conf()') }
   const waiting = []
-  let probes
   const copies = []
+  const resume = await stallCommits(system)
   try {
-    await setting('nobody')
-    probes = await commitsWait()
     for (const statement of ['insert into stalled values (501, 1)', 'update stalled set v = 1 where id = 1', 'delete from stalled where id = 2', 'insert into stalled values (0, 1), (502, 1)']) {
       waiting.push(system.sql(statement))
     }
@@ -306,9 +291,8 @@ test('a stalled synchronous standby during the snapshot: nothing lost, nothing t
     }
     // One is in the middle of its pages when the standby comes back, the other has them all.
   } finally {
-    await setting('')
+    await resume()
     await Promise.all(waiting)
-    await probes?.()
   }
   await system.sql('insert into stalled values (600, 2)')
   for (const { client, copy } of copies) {
@@ -328,14 +312,11 @@ test('since, right after a snapshot that shows commits out of their order', asyn
   const watcher = await open()
   assert.equal((await watcher.subscribe(channel('overtaken'))).type, 'ack')
   await announced(watcher, 'overtaken')
-  const setting = async value => { await system.sql(`alter system set synchronous_standby_names = '${value}'`); await system.sql('select pg_reload_conf()') }
   let waiting
-  let probes
   const copy = new Copy()
   const first = await open()
+  const resume = await stallCommits(system)
   try {
-    await setting('nobody')
-    probes = await commitsWait()
     waiting = system.sql('insert into overtaken values (11, 1)')
     await watcher.changes(1)
     await system.sql('begin; set local synchronous_commit = local; insert into overtaken values (12, 1); commit')
@@ -343,9 +324,8 @@ test('since, right after a snapshot that shows commits out of their order', asyn
     await copy.read(first, channel('overtaken'), { snapshot: true })
     assert.ok(copy.rows.has('12') && !copy.rows.has('11'), 'the later one is there, the earlier one is not')
   } finally {
-    await setting('')
+    await resume()
     await waiting
-    await probes?.()
   }
   await copy.until(first, 11)
   first.frames.splice(0)

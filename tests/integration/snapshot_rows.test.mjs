@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Client } from './lib/client.mjs'
+import { stallCommits } from './lib/standby.mjs'
 import { System, until } from './lib/system.mjs'
 import { user } from './lib/token.mjs'
 
@@ -193,17 +194,14 @@ test('the broker is killed in the middle: the next one goes on by the token', as
 
 // The commit is in the log and decoded long before anybody sees it: it is not in the rows, and must come as a change, once.
 test('a commit that waits for a standby is not lost and not doubled', async () => {
-  const [{ setting }] = await system.sql(`select setting from pg_settings where name = 'synchronous_standby_names'`)
   const waiting = await Copy.start('table:public.items') // one snapshot before it, so that this broker knows what is older than its window
   await waiting.follow(() => waiting.last, 'the last page')
   waiting.client.socket.close()
-  await system.sql(`alter system set synchronous_standby_names = 'nobody'`)
-  await system.sql('select pg_reload_conf()')
-  await until('the setting is in force', async () => (await system.sql('show synchronous_standby_names'))[0].synchronous_standby_names === 'nobody')
+  const resume = await stallCommits(system)
   const stalled = system.sql(`insert into items values (800001, 'stalled')`)
   let copy
   try {
-    await until('it waits', async () => (await system.sql(`select from pg_stat_activity where wait_event = 'SyncRep'`)).length > 0)
+    await until('it waits', async () => (await system.sql(`select from pg_stat_activity where wait_event = 'SyncRep' and query like '%stalled%'`)).length > 0)
     copy = await Copy.start('table:public.items')
     let inRows = false
     await until('the last page', () => {
@@ -217,8 +215,7 @@ test('a commit that waits for a standby is not lost and not doubled', async () =
     await copy.follow(() => copy.rows.has(800001), 'the stalled commit as a change')
     assert.equal(copy.changes, 1)
   } finally {
-    await system.sql(`alter system set synchronous_standby_names = '${setting}'`)
-    await system.sql('select pg_reload_conf()')
+    await resume()
     await stalled
   }
   await copy.complete(900006)
