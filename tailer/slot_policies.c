@@ -1,4 +1,4 @@
-/* tailer/slot_policies.c - the second publication of the stream: the tables that policies read (deploy/sql/09_policies.sql).
+/* tailer/slot_policies.c - the second publication of the stream: the tables that policies read (deploy/sql/08_policies.sql).
  *
  * A slot sees the catalog as of its position. So a publication that was made later, by a newer `pgtide init`, does not exist for
  * a slot that was there before: streaming with it fails until everything that was under way when it was made is confirmed. Until

@@ -1,7 +1,7 @@
 /* broker/policy/followed.h - the question which tables' changes every shard is brought, whoever owns them.
  *
  * The constants of an identity that are sets (program.h: membership tests over other tables) hold until a table that they were
- * read from changes. The stream tells that only for tables in the policies' publication (deploy/sql/09_policies.sql) while the
+ * read from changes. The stream tells that only for tables in the policies' publication (deploy/sql/08_policies.sql) while the
  * tailer streams it, which it says in pgtide.slot, with a fence ("pgtide.ddl") when that changes. Sets over any other table must
  * not be kept: PostgreSQL is to be asked instead.
  *

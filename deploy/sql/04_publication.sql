@@ -1,5 +1,5 @@
 -- The publications, empty until enable_realtime(): one of the tables that clients may watch, one of the tables that
--- policies of those read (09_policies.sql). They must exist before the slot: a slot older than its publication fails
+-- policies of those read (08_policies.sql). They must exist before the slot: a slot older than its publication fails
 -- for ever, since decoding looks at the catalog as of then.
 
 do $publication$

@@ -23,6 +23,15 @@ test('init can be applied again while everything runs', async () => {
   assert.ok(n >= 1)
 })
 
+test('init has nothing to say of a new database, nor the second time', async () => {
+  await system.sql('create database fresh')
+  const url = system.databaseUrl.replace(/\/[^/?]*(?=\?|$)/, '/fresh')
+  for (let time = 0; time < 2; time++) {
+    const { stdout, stderr } = await run(bin('pgtide'), ['init', '--database', url])
+    assert.doesNotMatch(stdout + stderr, /warning|could not/i)
+  }
+})
+
 test('enable and disable, in all forms, twice', async () => {
   await system.sql(`create schema app; create table users (id int primary key); create table app.items (id int primary key); create table "Odd Name" (id int primary key)`)
   await system.sql(`select enable_realtime('users'); select enable_realtime('app.items'); select enable_realtime('public', 'Odd Name'); select enable_realtime('users')`)

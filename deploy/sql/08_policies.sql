@@ -194,5 +194,17 @@ create or replace function pgtide.sync_policies() returns bigint
 comment on function pgtide.sync_policies() is
     'pgtide: follow the tables that policies of enabled tables read; needed by hand only where there is no event trigger';
 
+-- A table that others are writing to is waited for, but not for long: the command that fired the trigger holds locks.
+create or replace function pgtide.sync_policies_soon() returns void
+    language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '3s'
+    as $$
+begin
+    perform pgtide.apply_policies(false);
+exception when others then
+    raise warning 'pgtide does not follow every table that policies read: %', sqlerrm
+        using hint = 'Run: SELECT pgtide.sync_policies();  Until then these policies are slower, not wrong.';
+end
+$$;
+
 -- What was enabled before this file was there.
 select pgtide.sync_policies_soon();

@@ -14,18 +14,6 @@ create or replace function pgtide.announce(tag text, objects jsonb, total bigint
              || case when total > 50 then jsonb_build_object('more', total - 50) else '{}' end)::text);
     $$;
 
--- A table that others are writing to is waited for, but not for long: the command that fired the trigger holds locks.
-create or replace function pgtide.sync_policies_soon() returns void
-    language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '3s'
-    as $$
-begin
-    perform pgtide.apply_policies(false);
-exception when others then
-    raise warning 'pgtide does not follow every table that policies read: %', sqlerrm
-        using hint = 'Run: SELECT pgtide.sync_policies();  Until then these policies are slower, not wrong.';
-end
-$$;
-
 create or replace function pgtide.on_ddl() returns event_trigger
     language plpgsql set search_path = pg_catalog, pg_temp
     as $$
