@@ -80,7 +80,7 @@ for (const rule of Object.keys(RULES)) {
     assert.deepEqual((await resumed(name, ann, id)).came, [], 'no policy, nothing')
   })
 
-  test(`${rule}: a snapshot holds SELECT's rows, and with the changes after it stays what SELECT gives, whatever happens to the memberships of others`, { todo: 'issue 4: a snapshot that begins beside a change of its members sometimes starts over' }, async () => {
+  test(`${rule}: a snapshot holds SELECT's rows, and with the changes after it stays what SELECT gives, whatever happens to the memberships of others`, async () => {
     const name = `rows_${rule}`
     await table(name, rule)
     await join(ann, 1)
@@ -91,7 +91,7 @@ for (const rule of Object.keys(RULES)) {
     const writing = (async () => {
       for (let n = 0; !stop; n++) {
         await system.sql(`update ${name} set team = (team + 1) % 5, v = 'w${n}' where id % 11 = $1`, [n % 11])
-        if (n % 5 === 0) await system.sql(`delete from ${name} where id % 101 = $1`, [n % 101])
+        if (n % 5 === 0 && n < 100) await system.sql(`delete from ${name} where id % 101 = $1`, [n]) // 100 rows at most: there must be some left
         if (n % 3 === 0) await write(name, n % 5, `new ${n}`)
         await system.sql(n % 2 === 0 ? `insert into members values (3, '${uuid(3)}')` : `delete from members where uid = '${uuid(3)}'`)
       }
