@@ -45,6 +45,7 @@ static const uint8_t *run_records(struct upstream *up, const void *data, size_t 
 /* Returns where processing stopped, or NULL when all is done. */
 static const uint8_t *run(struct upstream *up, const void *data, size_t len)
 {
+    rights_frame(up, data, len);
     const uint8_t *rest = run_records(up, data, len);
 
     if (up->coming_count > 0) {

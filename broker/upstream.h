@@ -10,7 +10,8 @@
  *   relation   a change names a relation that is not known: `need` asks the tailer, whose answer comes
  *              with upstream_message(). After UPSTREAM_NEED_TIMEOUT the change is given up, as a gap.
  *   authority  a RELATION or a "pgtide.ddl" message says that rights may have changed: `fence` reads them again and
- *              says whether to wait; upstream_settled() goes on.
+ *              says whether to wait; upstream_settled() goes on. A message that is in one frame with the BEGIN of its
+ *              transaction does so at that BEGIN: the rows before it are judged by the rights that the commit leaves.
  *
  * Tables can be of interest (upstream_interest): those whose rows decide what policies show. `touches` tells of a transaction that
  * changes one, before the first of its changes is routed; of one that is not whole in its frame that it may, and at its end

@@ -1,5 +1,5 @@
-/* broker/upstream_impl.h - what upstream.c (frames, waiting), upstream_records.c (one record after the other) and
- * upstream_touch.c (which tables a transaction touches) share. */
+/* broker/upstream_impl.h - what upstream.c (frames, waiting), upstream_records.c (one record after the other),
+ * upstream_touch.c (which tables a transaction touches) and upstream_rights.c (whether it changes rights) share. */
 #ifndef PGTIDE_BROKER_UPSTREAM_IMPL_H
 #define PGTIDE_BROKER_UPSTREAM_IMPL_H
 
@@ -22,6 +22,14 @@ struct touch {
     bool everything; /* something touched is not known: all that is of interest */
     bool open;       /* the transaction at hand is being collected */
     uint64_t epoch;  /* of that */
+    uint64_t lsn;
+};
+
+/* upstream_rights.c's. */
+struct rights {
+    const uint8_t *
+        next; /* in the bytes at hand: the next place that may be a message about rights; NULL: none */
+    uint64_t epoch; /* of the last transaction that was a fence at its BEGIN */
     uint64_t lsn;
 };
 
@@ -52,6 +60,7 @@ struct upstream {
     struct relation **truncated;
     uint32_t truncated_cap;
     struct touch touch;
+    struct rights rights;
     struct coming coming[ROUTE_AHEAD_MAX]; /* of the frame at hand, while it is being run */
     uint32_t coming_count;
     uint32_t coming_at;
@@ -75,5 +84,13 @@ void touch_unknown(struct upstream *up);
 void touch_end(struct upstream *up);
 /* Anything may have happened up to `lsn`. */
 void touch_hole(struct upstream *up, uint64_t lsn);
+
+/* What is run next: `data` stays as it is meanwhile. */
+void rights_frame(struct upstream *up, const uint8_t *data, size_t len);
+/* A transaction that was not processed before begins, or goes on; `in` stands behind its BEGIN. True: the rights that it leaves
+ * are being read, and its BEGIN comes again when they are known. */
+bool rights_begin(struct upstream *up, const struct wire_begin *begin,
+                  const struct wire_reader *in);
+bool rights_told(const struct wire_message *message);
 
 #endif

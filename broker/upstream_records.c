@@ -77,9 +77,14 @@ static enum step on_begin(struct upstream *up, struct wire_reader *in)
     struct wire_position before = { begin.epoch, begin.commit_lsn - 1, UINT32_MAX };
     /* What is missing before a frame that goes on with a transaction may be a part of that. */
     enter(up, begin.continued ? &end : &before);
+    bool repeated = up->processed && wire_position_cmp(&end, &up->last) <= 0;
+    if (!repeated && rights_begin(up, &begin, in)) {
+        up->waits |= UPSTREAM_WAIT_AUTHORITY;
+        return STEP_AGAIN;
+    }
     up->begin = begin;
     up->in_transaction = true;
-    up->repeated = up->processed && wire_position_cmp(&end, &up->last) <= 0;
+    up->repeated = repeated;
     if (!up->repeated) {
         touch_begin(up, &begin, in);
         window_begin(up->config.window, &begin);
@@ -346,7 +351,7 @@ static enum step on_message(struct upstream *up, struct wire_reader *in)
     if (message.transactional && is_duplicate(up, message.index)) {
         return STEP_NEXT;
     }
-    if (has_prefix(&message, UPSTREAM_DDL_PREFIX)) {
+    if (rights_told(&message)) {
         relations_doubt(up->config.relations);
         fence(up, NULL);
     }

@@ -55,7 +55,7 @@ struct viewer {
     bool young;                /* made by the answer at hand */
     bool settled;              /* `view` is the answer; else one is on its way */
     bool until_end; /* unsettled until the transaction at hand has told what it touches */
-    bool due;       /* an answer was asked for and is not here: `view` says nothing about what came after it */
+    bool due;       /* an answer was asked for and is not here: `view` is of before */
     struct viewer *group_next;
     struct viewer **group_link;
     struct viewer *dependent_next; /* in route->dependents */

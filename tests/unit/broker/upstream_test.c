@@ -1,130 +1,5 @@
-/* Tests of broker/upstream: duplicates, holes, unknown relations and fences in the tailer's stream. */
-#include "broker/upstream.h"
-#include "tests/unit/broker/kit.h"
-
-struct fixture {
-    struct kit kit;
-    struct upstream *up;
-    struct wire_writer out; /* the next frame */
-    struct rt_buf asked;    /* what upstream asked for */
-    bool reloads;           /* the answer to a fence */
-};
-
-static void on_need(void *ctx, uint32_t rel)
-{
-    struct fixture *f = ctx;
-
-    rt_buf_printf(&f->asked, "need %" PRIu32 "\n", rel);
-}
-
-static bool on_fence(void *ctx, const struct relation *relation, uint32_t xid, uint64_t lsn)
-{
-    struct fixture *f = ctx;
-
-    rt_buf_printf(&f->asked, "fence %s xid %" PRIu32 " at %" PRIu64 "\n",
-                  relation == NULL ? "all" : relation->table, xid, lsn);
-    return f->reloads;
-}
-
-static void on_epoch(void *ctx, uint64_t epoch)
-{
-    struct fixture *f = ctx;
-
-    rt_buf_printf(&f->asked, "epoch %" PRIu64 "\n", epoch);
-}
-
-static void on_malformed(void *ctx, const char *why)
-{
-    struct fixture *f = ctx;
-
-    assert_non_null(why);
-    rt_buf_puts(&f->asked, "malformed\n");
-}
-
-static void expect_asked(struct fixture *f, const char *lines)
-{
-    assert_string_equal(rt_buf_cstr(&f->asked), lines);
-    rt_buf_clear(&f->asked);
-}
-
-static bool feed(struct fixture *f)
-{
-    bool done =
-        upstream_frame(f->up, (struct wire_span){ (const char *)f->out.data, f->out.len }, RT_SEC);
-
-    /* Whatever is kept must be a copy. */
-    memset(f->out.data, 0xc1, f->out.len);
-    wire_writer_clear(&f->out);
-    return done;
-}
-
-static void begin(struct fixture *f, uint64_t lsn)
-{
-    struct wire_begin record = kit_begin(lsn);
-
-    wire_encode_begin(&f->out, &record);
-}
-
-static void end(struct fixture *f, uint64_t lsn)
-{
-    wire_encode_end(&f->out,
-                    &(struct wire_end){ .commit_lsn = lsn, .end_lsn = lsn + 8, .count = 1 });
-}
-
-static void insert(struct fixture *f, uint32_t rel, uint32_t index, const char *row)
-{
-    kit_write_change(&f->out, rel, index, row, NULL);
-}
-
-static void ddl(struct fixture *f, uint32_t index)
-{
-    wire_encode_message(&f->out, &(struct wire_message){ .index = index,
-                                                         .lsn = 1,
-                                                         .transactional = true,
-                                                         .prefix = kit_text("pgtide.ddl"),
-                                                         .content = kit_text("{}") });
-}
-
-/* Edge 0 watches public.t (rel 1: id), at position 100/end. */
-static int setup(void **state)
-{
-    static const struct upstream_events events = {
-        .need = on_need, .fence = on_fence, .new_epoch = on_epoch, .malformed = on_malformed
-    };
-    struct fixture *f = rt_alloc(sizeof(*f));
-
-    kit_init(&f->kit);
-    struct upstream_config config = { .route = f->kit.route,
-                                      .window = f->kit.window,
-                                      .relations = f->kit.relations,
-                                      .stats = &f->kit.stats,
-                                      .events = &events,
-                                      .ctx = f };
-    f->up = upstream_new(&config);
-    begin(f, 100);
-    kit_write_relation(&f->out, 1, 10, "t", "id");
-    end(f, 100);
-    assert_true(feed(f));
-    kit_identify(&f->kit, 0, 1, "anon");
-    kit_subscribe(&f->kit, 0, 1, 1, "table:public.t");
-    kit_allow(&f->kit, "public.t/anon", 10, "*");
-    kit_expect(&f->kit, 0, "group 1 public.t id@0\naccept 1 group 1 100/end\n");
-    expect_asked(f, "epoch 7\nfence t xid 100 at 100\n");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    upstream_free(f->up);
-    kit_fini(&f->kit);
-    wire_writer_fini(&f->out);
-    rt_buf_fini(&f->asked);
-    free(f);
-    return 0;
-}
+/* Tests of broker/upstream: duplicates, holes, unknown relations and gaps in the tailer's stream. */
+#include "tests/unit/broker/upstream_kit.h"
 
 static void test_transaction_is_routed(void **state)
 {
@@ -258,63 +133,6 @@ static void test_numbers_of_another_tailer_are_not_trusted(void **state)
     kit_expect(&f->kit, 0, "");
 }
 
-static void test_nothing_behind_a_fence_is_routed_before_rights_are_known(void **state)
-{
-    struct fixture *f = *state;
-
-    f->reloads = true;
-    begin(f, 200);
-    insert(f, 1, 0, "1");
-    ddl(f, 1);
-    insert(f, 1, 2, "2");
-    end(f, 200);
-    assert_false(feed(f));
-    assert_false(upstream_continue(f->up, RT_SEC));
-    expect_asked(f, "fence all xid 200 at 200\n");
-    kit_expect(&f->kit, 0, "begin 200\ndeliver 0 1I new=1 old=-\n");
-
-    kit_deny(&f->kit, "public.t/anon", WIRE_CODE_FORBIDDEN, "gone");
-    upstream_settled(f->up);
-    assert_true(upstream_continue(f->up, RT_SEC));
-    kit_expect(&f->kit, 0, "refuse 1 code 2 gone\nbegin 200 again\nend 200\n");
-}
-
-static void test_each_new_definition_is_a_fence(void **state)
-{
-    struct fixture *f = *state;
-
-    f->reloads = true;
-    begin(f, 200);
-    kit_write_relation(&f->out, 2, 10, "t", "id a");
-    insert(f, 2, 0, "1,a");
-    end(f, 200);
-    assert_false(feed(f));
-    assert_int_equal(upstream_waits(f->up), UPSTREAM_WAIT_AUTHORITY);
-
-    upstream_settled(f->up);
-    assert_true(upstream_continue(f->up, RT_SEC));
-    kit_expect(&f->kit, 0,
-               "group 1 public.t id@0,a@1\nbegin 200\ndeliver 0 1I new=1,a old=-\nend 200\n");
-}
-
-static void test_other_messages_are_not_fences_but_count_an_index(void **state)
-{
-    struct fixture *f = *state;
-    struct wire_message message = { .index = 0,
-                                    .transactional = true,
-                                    .prefix = kit_text("pgtide.ddl2"),
-                                    .content = kit_text("") };
-
-    begin(f, 200);
-    wire_encode_message(&f->out, &message);
-    end(f, 200);
-    message.transactional = false;
-    wire_encode_message(&f->out, &message);
-
-    assert_true(feed(f));
-    expect_asked(f, "");
-}
-
 static void test_gap_of_the_tailer_is_passed_on_and_positions_start_anew(void **state)
 {
     struct fixture *f = *state;
@@ -434,7 +252,6 @@ static void test_marker_in_the_stream_goes_to_the_edges_or_is_counted(void **sta
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_transaction_is_routed),
         TEST(test_transaction_that_comes_again_is_dropped),
@@ -444,9 +261,6 @@ int main(void)
         TEST(test_unknown_relation_is_asked_for_again_and_given_up_as_a_gap),
         TEST(test_relation_of_a_duplicate_is_not_needed),
         TEST(test_numbers_of_another_tailer_are_not_trusted),
-        TEST(test_nothing_behind_a_fence_is_routed_before_rights_are_known),
-        TEST(test_each_new_definition_is_a_fence),
-        TEST(test_other_messages_are_not_fences_but_count_an_index),
         TEST(test_gap_of_the_tailer_is_passed_on_and_positions_start_anew),
         TEST(test_other_epoch_without_a_word_is_a_gap),
         TEST(test_lost_frames_are_a_gap_and_a_fence),
