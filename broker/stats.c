@@ -75,7 +75,7 @@ static const struct counter_row counters[] = {
     { offsetof(struct stats, gone[WIRE_GONE_SNAPSHOT]), gone_name, "reason=\"snapshot\"",
       gone_help },
     { offsetof(struct stats, bad_markers), "pgtide_broker_bad_markers_total", NULL,
-      "Freshness markers in the stream without a time that can be read." },
+      "Messages of pgtide in the stream (freshness, rights) whose number cannot be read." },
     { offsetof(struct stats, authority_queries), "pgtide_broker_authority_queries_total", NULL,
       "Catalog queries about the rights of roles." },
     { offsetof(struct stats, authority_retries), "pgtide_broker_authority_retries_total", NULL,

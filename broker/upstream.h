@@ -10,8 +10,9 @@
  *   relation   a change names a relation that is not known: `need` asks the tailer, whose answer comes
  *              with upstream_message(). After UPSTREAM_NEED_TIMEOUT the change is given up, as a gap.
  *   authority  a RELATION or a "pgtide.ddl" message says that rights may have changed: `fence` reads them again and
- *              says whether to wait; upstream_settled() goes on. A message that is in one frame with the BEGIN of its
- *              transaction does so at that BEGIN: the rows before it are judged by the rights that the commit leaves.
+ *              says whether to wait; upstream_settled() goes on. A transaction that was told to change rights (a
+ *              "pgtide.rights" message before it, or its "pgtide.ddl" in one frame with its BEGIN) is a fence at its
+ *              BEGIN: all of its rows are judged by the rights that its commit leaves.
  *
  * Tables can be of interest (upstream_interest): those whose rows decide what policies show. `touches` tells of a transaction that
  * changes one, before the first of its changes is routed; of one that is not whole in its frame that it may, and at its end
@@ -36,6 +37,7 @@
 #include "runtime/clock.h"
 
 #define UPSTREAM_DDL_PREFIX       "pgtide.ddl"
+#define UPSTREAM_RIGHTS_PREFIX    "pgtide.rights"
 #define UPSTREAM_FRESH_PREFIX     "pgtide.fresh"
 #define UPSTREAM_BROADCAST_PREFIX "pgtide.broadcast"
 #define UPSTREAM_NEED_REPEAT      (1 * RT_SEC)

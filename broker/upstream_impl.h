@@ -25,8 +25,13 @@ struct touch {
     uint64_t lsn;
 };
 
+/* Transactions that were told to change rights and have not come. */
+#define RIGHTS_EXPECTED 256u
+
 /* upstream_rights.c's. */
 struct rights {
+    uint32_t expected[RIGHTS_EXPECTED]; /* their numbers, the oldest first */
+    uint32_t count;
     const uint8_t *
         next; /* in the bytes at hand: the next place that may be a message about rights; NULL: none */
     uint64_t epoch; /* of the last transaction that was a fence at its BEGIN */
@@ -92,5 +97,10 @@ void rights_frame(struct upstream *up, const uint8_t *data, size_t len);
 bool rights_begin(struct upstream *up, const struct wire_begin *begin,
                   const struct wire_reader *in);
 bool rights_told(const struct wire_message *message);
+/* A transaction that is still to come changes rights; `content`: its number. */
+void rights_expect(struct upstream *up, struct wire_span content);
+
+/* A decimal number, and nothing else. */
+bool upstream_number(struct wire_span content, int64_t *out);
 
 #endif

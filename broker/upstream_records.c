@@ -302,8 +302,7 @@ static bool has_prefix(const struct wire_message *message, const char *prefix)
            memcmp(message->prefix.data, prefix, message->prefix.len) == 0;
 }
 
-/* A decimal number of microseconds, and nothing else. */
-static bool parse_marker(struct wire_span content, int64_t *out)
+bool upstream_number(struct wire_span content, int64_t *out)
 {
     int64_t value = 0;
 
@@ -323,7 +322,7 @@ static void on_marker(struct upstream *up, const struct wire_message *message)
 {
     struct wire_fresh fresh = { .epoch = up->epoch, .lsn = message->lsn };
 
-    if (!parse_marker(message->content, &fresh.written_at)) {
+    if (!upstream_number(message->content, &fresh.written_at)) {
         rt_counter_add(up->config.stats->bad_markers, 1);
     } else if (up->epoch_known) {
         route_fresh(up->config.route, &fresh);
@@ -362,6 +361,8 @@ static enum step on_message(struct upstream *up, struct wire_reader *in)
         reach(up, message.index);
     } else if (has_prefix(&message, UPSTREAM_FRESH_PREFIX)) {
         on_marker(up, &message);
+    } else if (has_prefix(&message, UPSTREAM_RIGHTS_PREFIX)) {
+        rights_expect(up, message.content);
     }
     return STEP_NEXT;
 }

@@ -1,10 +1,12 @@
 /* broker/upstream_rights.c - transactions that change rights, known before their first change is routed.
  *
  * Nobody ever sees a row of a transaction without what the same transaction did to the rights: both become visible with its
- * commit. So a frame that has a "pgtide.ddl" message behind a BEGIN is a fence at that BEGIN. It stays one at the message: rows in an
- * earlier frame of the same transaction were routed by the rights before it.
+ * commit. So the BEGIN of such a transaction is a fence. Two things tell of one: the event trigger's "pgtide.rights" message, which is
+ * outside of the transaction and so comes before it, however long that is; and a "pgtide.ddl" message behind the BEGIN in the same
+ * frame (databases whose functions are older; a stream that begins between the two). The latter stays a fence where it stands.
  *
- * Cost: a search for the prefix in the bytes of a frame; one more pass over the transactions in front of one.
+ * Cost: a search for the prefix in the bytes of a frame; one more pass over the transactions in front of one; a look through the
+ * transactions that were told and have not come (normally none) at each BEGIN.
  */
 #include <string.h>
 
@@ -68,12 +70,46 @@ static bool tells_ahead(struct rights *rights, struct wire_reader in)
     return tells;
 }
 
+void rights_expect(struct upstream *up, struct wire_span content)
+{
+    struct rights *rights = &up->rights;
+    int64_t xid = 0;
+
+    if (!upstream_number(content, &xid) || xid <= 0 || xid > UINT32_MAX) {
+        rt_counter_add(up->config.stats->bad_markers, 1);
+        return;
+    }
+    for (uint32_t i = 0; i < rights->count; i++) {
+        if (rights->expected[i] == (uint32_t)xid) {
+            return;
+        }
+    }
+    if (rights->count == RIGHTS_EXPECTED) { /* what never came was rolled back */
+        rights->count--;
+        memmove(rights->expected, rights->expected + 1, rights->count * sizeof(*rights->expected));
+    }
+    rights->expected[rights->count++] = (uint32_t)xid;
+}
+
+static bool take_expected(struct rights *rights, uint32_t xid)
+{
+    for (uint32_t i = 0; i < rights->count; i++) {
+        if (rights->expected[i] == xid) {
+            rights->count--;
+            memmove(rights->expected + i, rights->expected + i + 1,
+                    (rights->count - i) * sizeof(*rights->expected));
+            return true;
+        }
+    }
+    return false;
+}
+
 bool rights_begin(struct upstream *up, const struct wire_begin *begin, const struct wire_reader *in)
 {
     struct rights *rights = &up->rights;
     bool fenced = rights->epoch == begin->epoch && rights->lsn == begin->commit_lsn;
 
-    if (fenced || !tells_ahead(rights, *in)) {
+    if (fenced || !(take_expected(rights, begin->xid) || tells_ahead(rights, *in))) {
         return false;
     }
     rights->epoch = begin->epoch;

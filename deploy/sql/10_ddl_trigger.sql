@@ -1,5 +1,7 @@
 -- Tells brokers of schema changes at their exact place in the write-ahead log: a transactional logical
--- message with prefix pgtide.ddl and the body {"tag": …, "objects": [{"type": …, "identity": …}, …]}.
+-- message with prefix pgtide.ddl and the body {"tag": …, "objects": [{"type": …, "identity": …}, …]}. Another one, outside of the
+-- transaction and so ahead of it in the stream, has the transaction's number (prefix pgtide.rights): its rows are judged by the
+-- rights that it leaves, those before the DDL too.
 --
 -- A message is sent only for what can change who may see what of an enabled table: the table
 -- itself, the tables that policies read, the publications, grants, policies, schemas, types and functions. New partitions of
@@ -9,6 +11,7 @@
 create or replace function pgtide.announce(tag text, objects jsonb, total bigint) returns void
     language sql set search_path = pg_catalog, pg_temp
     as $$
+        select pg_logical_emit_message(false, 'pgtide.rights', pg_current_xact_id()::xid::text);
         select pg_logical_emit_message(true, 'pgtide.ddl',
             (jsonb_build_object('tag', tag, 'objects', coalesce(objects, '[]'))
              || case when total > 50 then jsonb_build_object('more', total - 50) else '{}' end)::text);

@@ -238,6 +238,24 @@ test('a table gets its row security, and loses it, in the middle of a subscripti
   for (const viewer of [one, two]) viewer.close()
 })
 
+// With a function PostgreSQL announces nothing but the event trigger's messages, so that no first row of a table is a fence itself.
+test('rows in front of the DDL of their transaction, however many, are judged by the rights that it leaves', async () => {
+  await table('early')
+  const open = answer => `create or replace function early_open() returns boolean language sql stable as 'select ${answer}'`
+  await system.sql(`${open(true)}; create policy q on early using (early_open())`)
+  await system.settled()
+  const viewer = await Viewer.open(system, people[0])
+  for (const each of ['early', 'marks']) await viewer.subscribe(each)
+  const insert = (from, to) => `insert into early (id, canary) select n, 'canary-' || n || repeat(' ', 200) from generate_series(${from}, ${to}) n`
+  await system.sql(insert(0, 9))
+  await allReached(system, [viewer])
+  await system.sql(`begin; ${insert(10, 5000)}; savepoint s; ${open(false)}; ${insert(5001, 5005)}; commit`)
+  await allReached(system, [viewer])
+  assert.deepEqual(viewer.take('early').map(each => each.record.id), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.equal(viewer.canaries().size, 10)
+  viewer.close()
+})
+
 test('access_token: another user on the same connection; at one point of the stream one identity ends and the other begins', async () => {
   await table('handed')
   await system.settled()
