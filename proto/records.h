@@ -25,7 +25,7 @@
 #include "proto/writer.h"
 
 /* Of the records as a whole; peers with another one refuse each other (link hello). */
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 #define WIRE_NAME_MAX    63u  /* schema, table, column, role: NAMEDATALEN - 1 */
 #define WIRE_CHANNEL_MAX 255u /* bytes of a channel name */
@@ -39,7 +39,7 @@
 #define WIRE_VALUE_MAX   1073741824u /* one column value */
 #define WIRE_TOKEN_MAX   4096u       /* where a snapshot goes on */
 #define WIRE_ROWS_MAX    10000u      /* rows in one part of a snapshot */
-#define WIRE_KEY_MAX     255u        /* of a presence */
+#define WIRE_KEY_MAX     255u        /* of a presence; name of a user */
 #define WIRE_META_MAX    16384u      /* JSON of a presence */
 #define WIRE_PRESENT_MAX 65536u      /* entries in one presence */
 #define WIRE_SHAPE_DEPTH 16u
@@ -67,6 +67,7 @@ enum wire_type {
     WIRE_PRESENCE = 31,
     WIRE_DONE = 32,
     WIRE_RIGHTS = 33,
+    WIRE_UNSEATED = 34,
     WIRE_IDENTIFY = 40,
     WIRE_FORGET = 41,
     WIRE_SUBSCRIBE = 42,
@@ -75,6 +76,8 @@ enum wire_type {
     WIRE_MORE = 45,
     WIRE_TRACK = 46,
     WIRE_UNTRACK = 47,
+    WIRE_SEAT = 48,
+    WIRE_UNSEAT = 49,
     WIRE_NEED = 50,
     WIRE_DESCRIBE = 51,
 };
@@ -334,6 +337,11 @@ struct wire_rights {
     struct wire_position position;
 };
 
+/* The user of this seat has as many as they may, on all edges together: it is not theirs, and its client is to go. */
+struct wire_unseated {
+    uint64_t seat;
+};
+
 /* The codes of seed 003, in its order. */
 enum wire_code {
     WIRE_CODE_UNAUTHORIZED = 1,
@@ -397,6 +405,19 @@ struct wire_publish {
     uint64_t reply;  /* DONE answers under this number; 0: no answer is wanted */
 };
 
+/* A connection of a user, which counts against how many that user may have on all edges together. Sent to the shard of
+ * "user:{user}". */
+struct wire_seat {
+    uint64_t seat; /* chosen by the edge, never used twice in a session */
+    struct wire_span user;
+    uint32_t limit; /* seats of this user, this one included; at least 1 */
+    bool kept;      /* it was let in before this session: it counts, and is not judged again */
+};
+/* It is free again. */
+struct wire_unseat {
+    uint64_t seat;
+};
+
 /* --- broker → tailer -------------------------------------------------------------------------- */
 
 /* "Send me relation `rel` again": the answer is a relation record on the side channel. */
@@ -432,12 +453,15 @@ WIRE_CODEC(replay)
 WIRE_CODEC(gone)
 WIRE_CODEC(fresh)
 WIRE_CODEC(rights)
+WIRE_CODEC(unseated)
 WIRE_CODEC(identify)
 WIRE_CODEC(forget)
 WIRE_CODEC(subscribe)
 WIRE_CODEC(unsubscribe)
 WIRE_CODEC(publish)
 WIRE_CODEC(more)
+WIRE_CODEC(seat)
+WIRE_CODEC(unseat)
 WIRE_CODEC(need)
 WIRE_CODEC(describe)
 #undef WIRE_CODEC

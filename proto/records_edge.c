@@ -156,3 +156,34 @@ void wire_encode_untrack(struct wire_writer *out, const struct wire_untrack *rec
     wire_write_text(out, record->channel, WIRE_CHANNEL_MAX);
     wire_write_u64(out, record->ref);
 }
+
+enum wire_err wire_decode_seat(struct wire_reader *in, struct wire_seat *out)
+{
+    out->seat = wire_read_u64(in);
+    out->user = wire_read_str(in, WIRE_KEY_MAX);
+    out->limit = wire_read_choice(in, 1, UINT32_MAX);
+    out->kept = wire_read_bool(in);
+    return in->err;
+}
+
+void wire_encode_seat(struct wire_writer *out, const struct wire_seat *record)
+{
+    wire_check(record->limit > 0);
+    wire_write_record(out, WIRE_SEAT);
+    wire_write_u64(out, record->seat);
+    wire_write_text(out, record->user, WIRE_KEY_MAX);
+    wire_write_u64(out, record->limit);
+    wire_write_bool(out, record->kept);
+}
+
+enum wire_err wire_decode_unseat(struct wire_reader *in, struct wire_unseat *out)
+{
+    out->seat = wire_read_u64(in);
+    return in->err;
+}
+
+void wire_encode_unseat(struct wire_writer *out, const struct wire_unseat *record)
+{
+    wire_write_record(out, WIRE_UNSEAT);
+    wire_write_u64(out, record->seat);
+}

@@ -109,3 +109,15 @@ void wire_encode_rights(struct wire_writer *out, const struct wire_rights *recor
     wire_write_u64(out, record->sub);
     wire_write_position(out, &record->position);
 }
+
+enum wire_err wire_decode_unseated(struct wire_reader *in, struct wire_unseated *out)
+{
+    out->seat = wire_read_u64(in);
+    return in->err;
+}
+
+void wire_encode_unseated(struct wire_writer *out, const struct wire_unseated *record)
+{
+    wire_write_record(out, WIRE_UNSEATED);
+    wire_write_u64(out, record->seat);
+}

@@ -260,6 +260,12 @@ static void walk(struct message *message, const struct any_record *record)
         touch_span(message, record->publish.event);
         touch_span(message, record->publish.payload);
         break;
+    case WIRE_SEAT:
+        touch_span(message, record->seat.user);
+        must(record->seat.limit > 0);
+        break;
+    case WIRE_UNSEATED:
+    case WIRE_UNSEAT:
     case WIRE_BEGIN:
     case WIRE_END:
     case WIRE_PROGRESS:

@@ -17,6 +17,9 @@
     X(WIRE_GONE, gone)                                                                             \
     X(WIRE_FRESH, fresh)                                                                           \
     X(WIRE_RIGHTS, rights)                                                                         \
+    X(WIRE_UNSEATED, unseated)                                                                     \
+    X(WIRE_SEAT, seat)                                                                             \
+    X(WIRE_UNSEAT, unseat)                                                                         \
     X(WIRE_IDENTIFY, identify)                                                                     \
     X(WIRE_FORGET, forget)                                                                         \
     X(WIRE_SUBSCRIBE, subscribe)                                                                   \

@@ -37,6 +37,9 @@ struct any_record {
         struct wire_done done;
         struct wire_track track;
         struct wire_untrack untrack;
+        struct wire_unseated unseated;
+        struct wire_seat seat;
+        struct wire_unseat unseat;
         struct wire_identify identify;
         struct wire_forget forget;
         struct wire_subscribe subscribe;

@@ -1,4 +1,4 @@
-/* tests/unit/proto/any_record_channel.c - records of channels as JSON: see any_record.h. */
+/* tests/unit/proto/any_record_channel.c - records of channels and of seats as JSON: see any_record.h. */
 #include <inttypes.h>
 
 #include "tests/unit/proto/any_record_fields.h"
@@ -79,4 +79,25 @@ void print_untrack(FILE *out, const struct wire_untrack *untrack)
     (void)fputs("\"untrack\"", out);
     print_string(out, "channel", untrack->channel);
     print_u64(out, "ref", untrack->ref);
+}
+
+void print_unseated(FILE *out, const struct wire_unseated *unseated)
+{
+    (void)fputs("\"unseated\"", out);
+    print_u64(out, "seat", unseated->seat);
+}
+
+void print_seat(FILE *out, const struct wire_seat *seat)
+{
+    (void)fputs("\"seat\"", out);
+    print_u64(out, "seat", seat->seat);
+    print_string(out, "user", seat->user);
+    print_number(out, "limit", seat->limit);
+    print_bool(out, "kept", seat->kept);
+}
+
+void print_unseat(FILE *out, const struct wire_unseat *unseat)
+{
+    (void)fputs("\"unseat\"", out);
+    print_u64(out, "seat", unseat->seat);
 }

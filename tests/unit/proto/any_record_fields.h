@@ -20,5 +20,8 @@ void print_presence(FILE *out, const struct wire_presence *presence);
 void print_done(FILE *out, const struct wire_done *done);
 void print_track(FILE *out, const struct wire_track *track);
 void print_untrack(FILE *out, const struct wire_untrack *untrack);
+void print_unseated(FILE *out, const struct wire_unseated *unseated);
+void print_seat(FILE *out, const struct wire_seat *seat);
+void print_unseat(FILE *out, const struct wire_unseat *unseat);
 
 #endif
