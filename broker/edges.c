@@ -11,7 +11,7 @@
 #include "runtime/loop.h"
 #include "runtime/pub.h"
 
-enum { REFUSAL_SIZE = 256, NAME_SIZE = 64 };
+enum { REFUSAL_SIZE = 256, NAME_SIZE = 64, HEARD_HEARTBEATS = 4 };
 
 struct edge {
     struct edges *edges;
@@ -256,6 +256,14 @@ bool edges_room(const void *edge_user)
 
     return edge->doomed ||
            rt_stream_pending_bytes(edge->stream) <= edge->edges->config.ring_bytes / 4;
+}
+
+bool edges_heard(const void *edge_user)
+{
+    const struct edge *edge = edge_user;
+
+    return !edge->doomed && rt_now() - rt_stream_last_heard(edge->stream) <=
+                                HEARD_HEARTBEATS * edge->edges->config.heartbeat;
 }
 
 static bool holds_up(const struct edges *edges, struct edge *edge, rt_usec now)

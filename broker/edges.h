@@ -54,6 +54,8 @@ void edges_send(void *edge_user, struct wire_span frame);
 bool edges_must_wait(struct edges *edges, rt_usec now);
 /* Whether replays may fill this edge's ring further: up to a quarter, so that its live stream has the rest. */
 bool edges_room(const void *edge_user);
+/* Whether this edge has said anything for the last few heartbeats. */
+bool edges_heard(const void *edge_user);
 /* Whether every edge that is alive has acknowledged everything. */
 bool edges_idle(const struct edges *edges);
 size_t edges_count(const struct edges *edges);

@@ -140,6 +140,7 @@ static bool start(struct shard *shard)
     if (!shard_make_views(shard) || !shard_make_channels(shard)) {
         return false;
     }
+    shard_make_seats(shard);
     shard_make_route(shard);
     shard_make_snapshots(shard);
     shard_make_upstream(shard);
@@ -196,6 +197,7 @@ void shard_free(struct shard *shard)
         rt_timer_free(shard->channels_tick);
     }
     channels_free(shard->channels);
+    seats_free(shard->seats);
     shard_snapshots_free(shard->snapshots);
     shard_views_free(shard->views);
     authority_free(shard->authority);

@@ -1,7 +1,16 @@
-/* broker/shard_channels.c - broadcast and presence channels: guests in the sessions and streams of the route's edges. */
+/* broker/shard_channels.c - broadcast and presence channels, and seats of users: guests in the sessions and streams of the route's edges. */
+#include <stdlib.h>
+
 #include "broker/shard_impl.h"
+#include "runtime/buf.h"
 
 enum { WHY_SIZE = 400 };
+
+/* Of one edge. */
+struct guest {
+    struct channels_edge *channels;
+    struct seats_edge *seats;
+};
 
 /* --- what channels ask for ---------------------------------------------------------------------------------- */
 
@@ -37,7 +46,26 @@ static bool on_floor(void *ctx, struct wire_position *out)
     return window_floor(shard->window, out);
 }
 
+/* --- what seats ask for --------------------------------------------------------------------------------------- */
+
+static struct wire_writer *on_seat_out(void *ctx, void *edge_user)
+{
+    (void)ctx;
+    return route_edge_out(edge_user, false);
+}
+
+static bool on_heard(void *ctx, void *edge_user)
+{
+    (void)ctx;
+    return edges_heard(route_edge_user(edge_user));
+}
+
 /* --- what the route passes on --------------------------------------------------------------------------------- */
+
+static struct channels_edge *channels_of(const void *guest)
+{
+    return ((const struct guest *)guest)->channels;
+}
 
 static struct channels_who who_is(const struct route_speaker *speaker)
 {
@@ -50,14 +78,21 @@ static struct channels_who who_is(const struct route_speaker *speaker)
 static void *on_join(void *ctx, struct route_edge *edge)
 {
     struct shard *shard = ctx;
+    struct guest *guest = rt_alloc(sizeof(*guest));
 
-    return channels_edge_new(shard->channels, edge);
+    guest->channels = channels_edge_new(shard->channels, edge);
+    guest->seats = seats_edge_new(shard->seats, edge);
+    return guest;
 }
 
-static void on_leave(void *ctx, void *guest, bool linger)
+static void on_leave(void *ctx, void *user, bool linger)
 {
+    struct guest *guest = user;
+
     (void)ctx;
-    channels_edge_free(guest, linger);
+    channels_edge_free(guest->channels, linger);
+    seats_edge_free(guest->seats);
+    free(guest);
 }
 
 static void on_subscribe(void *ctx, void *guest, const struct wire_subscribe *subscribe,
@@ -66,19 +101,19 @@ static void on_subscribe(void *ctx, void *guest, const struct wire_subscribe *su
     struct channels_who who = who_is(speaker);
 
     (void)ctx;
-    channels_subscribe(guest, subscribe, &who);
+    channels_subscribe(channels_of(guest), subscribe, &who);
 }
 
 static bool on_unsubscribe(void *ctx, void *guest, uint64_t sub)
 {
     (void)ctx;
-    return channels_unsubscribe(guest, sub);
+    return channels_unsubscribe(channels_of(guest), sub);
 }
 
 static void on_forget(void *ctx, void *guest, uint64_t identity)
 {
     (void)ctx;
-    channels_forget(guest, identity);
+    channels_forget(channels_of(guest), identity);
 }
 
 static void on_publish(void *ctx, void *guest, const struct wire_publish *publish,
@@ -87,7 +122,7 @@ static void on_publish(void *ctx, void *guest, const struct wire_publish *publis
     struct channels_who who = who_is(speaker);
 
     (void)ctx;
-    channels_publish(guest, publish, &who);
+    channels_publish(channels_of(guest), publish, &who);
 }
 
 static void on_track(void *ctx, void *guest, const struct wire_track *track,
@@ -96,13 +131,25 @@ static void on_track(void *ctx, void *guest, const struct wire_track *track,
     struct channels_who who = who_is(speaker);
 
     (void)ctx;
-    channels_track(guest, track, &who);
+    channels_track(channels_of(guest), track, &who);
 }
 
 static void on_untrack(void *ctx, void *guest, const struct wire_untrack *untrack)
 {
     (void)ctx;
-    channels_untrack(guest, untrack);
+    channels_untrack(channels_of(guest), untrack);
+}
+
+static const char *on_seat(void *ctx, void *guest, const struct wire_seat *seat)
+{
+    (void)ctx;
+    return seats_take(((const struct guest *)guest)->seats, seat);
+}
+
+static void on_unseat(void *ctx, void *guest, const struct wire_unseat *unseat)
+{
+    (void)ctx;
+    seats_give_back(((const struct guest *)guest)->seats, unseat);
 }
 
 const struct route_guests shard_guests = { .join = on_join,
@@ -113,7 +160,9 @@ const struct route_guests shard_guests = { .join = on_join,
                                            .forget = on_forget,
                                            .publish = on_publish,
                                            .track = on_track,
-                                           .untrack = on_untrack };
+                                           .untrack = on_untrack,
+                                           .seat = on_seat,
+                                           .unseat = on_unseat };
 
 void shard_broadcast(void *ctx, const struct wire_position *at, struct wire_span content)
 {
@@ -166,4 +215,14 @@ bool shard_make_channels(struct shard *shard)
     rt_timer_set(shard->channels_tick, config->channels_presence_tick,
                  config->channels_presence_tick);
     return true;
+}
+
+void shard_make_seats(struct shard *shard)
+{
+    static const struct seats_events events = { .out = on_seat_out,
+                                                .written = on_written,
+                                                .heard = on_heard };
+
+    shard->seats = seats_new(&(struct seats_config){
+        .metrics = shard->process->metrics, .events = &events, .ctx = shard });
 }

@@ -4,7 +4,7 @@
  *   shard_tailer.c  the tailer's link, upstream, and what they wait for
  *   shard_route.c   what the route asks for, and what it sends
  *   shard_snapshot  the rows of tables, for the route
- *   shard_channels.c  broadcast and presence channels, as guests of the route
+ *   shard_channels.c  broadcast and presence channels and the seats of users, as guests of the route
  */
 #ifndef PGTIDE_BROKER_SHARD_IMPL_H
 #define PGTIDE_BROKER_SHARD_IMPL_H
@@ -15,6 +15,7 @@
 #include "broker/perms/authority.h"
 #include "broker/relations.h"
 #include "broker/route/route.h"
+#include "broker/seats/seats.h"
 #include "broker/shard.h"
 #include "broker/shard_snapshot.h"
 #include "broker/shard_views.h"
@@ -38,6 +39,7 @@ struct shard {
     struct authority *authority;
     struct route *route;
     struct channels *channels;
+    struct seats *seats;
     struct rt_timer *channels_tick;
     struct shard_snapshots *snapshots;
     struct shard_views *views;
@@ -68,6 +70,7 @@ void shard_go_on(struct shard *shard);
 
 /* shard_channels.c */
 bool shard_make_channels(struct shard *shard); /* false after logging */
+void shard_make_seats(struct shard *shard);
 extern const struct route_guests shard_guests;
 void shard_broadcast(void *ctx, const struct wire_position *at, struct wire_span content);
 

@@ -126,7 +126,8 @@ struct route_speaker {
     struct wire_span claims; /* "": none, or more than is kept */
 };
 
-/* Channels that are not of tables belong to somebody else, who shares the edges' sessions: `guest` is what join returned for an edge. */
+/* Channels that are not of tables, and the seats of users, belong to somebody else, who shares the edges' sessions: `guest` is what join
+ * returned for an edge. */
 struct route_guests {
     void *(*join)(void *ctx, struct route_edge *edge);
     /* `linger`: the same edge starts over. */
@@ -143,6 +144,9 @@ struct route_guests {
     void (*track)(void *ctx, void *guest, const struct wire_track *track,
                   const struct route_speaker *speaker);
     void (*untrack)(void *ctx, void *guest, const struct wire_untrack *untrack);
+    /* NULL, or why the session cannot go on (a literal). */
+    const char *(*seat)(void *ctx, void *guest, const struct wire_seat *seat);
+    void (*unseat)(void *ctx, void *guest, const struct wire_unseat *unseat);
 };
 
 struct route_config {

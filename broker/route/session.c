@@ -181,7 +181,7 @@ static void on_more(struct route_edge *edge, const struct wire_more *more)
     }
 }
 
-/* --- guests: channels that are not of tables -------------------------------------------------------------- */
+/* --- guests: channels that are not of tables, and seats -------------------------------------------------------------- */
 
 static struct route_speaker speaker_of(const struct route_edge *edge, uint64_t number)
 {
@@ -223,6 +223,25 @@ static const char *guest_record(struct route_edge *edge, enum wire_type type,
     return err == WIRE_OK ? NULL : wire_err_text(err);
 }
 
+static const char *seat_record(struct route_edge *edge, enum wire_type type, struct wire_reader *in)
+{
+    const struct route_config *config = &edge->route->config;
+    struct wire_seat seat;
+    struct wire_unseat unseat;
+    enum wire_err err = WIRE_ERR_UNKNOWN;
+
+    if (config->guests == NULL) {
+        return wire_err_text(err);
+    }
+    if (type == WIRE_SEAT && (err = wire_decode_seat(in, &seat)) == WIRE_OK) {
+        return config->guests->seat(config->ctx, edge->guest, &seat);
+    }
+    if (type == WIRE_UNSEAT && (err = wire_decode_unseat(in, &unseat)) == WIRE_OK) {
+        config->guests->unseat(config->ctx, edge->guest, &unseat);
+    }
+    return err == WIRE_OK ? NULL : wire_err_text(err);
+}
+
 /* False: it is of a table. */
 static bool guest_subscribe(struct route_edge *edge, const struct wire_subscribe *subscribe)
 {
@@ -248,6 +267,9 @@ static const char *on_record(struct route_edge *edge, enum wire_type type, struc
 
     if (type == WIRE_PUBLISH || type == WIRE_TRACK || type == WIRE_UNTRACK) {
         return guest_record(edge, type, in);
+    }
+    if (type == WIRE_SEAT || type == WIRE_UNSEAT) {
+        return seat_record(edge, type, in);
     }
     if (type == WIRE_IDENTIFY && (err = wire_decode_identify(in, &identify)) == WIRE_OK) {
         return on_identify(edge, &identify);
