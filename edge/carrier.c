@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "edge/addresses.h"
 #include "edge/admission.h"
 #include "edge/conn_internal.h"
 #include "edge/frame.h"
@@ -35,6 +36,7 @@ void edge_carrier_init(struct edge_carrier *carrier, const struct rt_process *pr
         .input = rt_alloc(CARRIER_INPUT_BYTES),
         .ping = edge_frame_control(WS_PING, NULL, 0),
         .comment = sse_comment("keep-alive"),
+        .addresses = addresses_new(),
     };
     edge_metrics_init(&carrier->metrics, process->metrics);
     carrier->tick = rt_timer_new(carrier->loop, on_tick, carrier);
@@ -50,6 +52,7 @@ void edge_carrier_fini(struct edge_carrier *carrier)
     timer_wheel_free(carrier->wheel);
     edge_frame_unref(carrier->ping);
     edge_frame_unref(carrier->comment);
+    addresses_free(carrier->addresses);
     free(carrier->input);
 }
 

@@ -13,6 +13,7 @@
 #include "edge/list.h"
 #include "edge/timer_wheel.h"
 
+struct addresses;
 struct edge_frame;
 struct rt_config;
 struct rt_defer;
@@ -38,7 +39,8 @@ struct edge_carrier {
     struct list_node dirty;
     struct rt_defer *flush;
     struct edge_frame *ping;
-    struct edge_frame *comment; /* the same for event streams */
+    struct edge_frame *comment;  /* the same for event streams */
+    struct addresses *addresses; /* of those that were let in */
     size_t conn_count;
     size_t queue_bytes;
     void (*on_conn_freed)(void *owner); /* after the last trace of a client is gone */

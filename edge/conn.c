@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/addresses.h"
 #include "edge/admission.h"
 #include "edge/conn_parts.h"
 #include "runtime/config.h"
@@ -119,6 +120,8 @@ static void release_session(struct edge_conn *conn)
     if (conn->opened) {
         conn->opened = false;
         conn->gauge->value -= 1;
+        addresses_give_back(conn->carrier->addresses, conn->address);
+        conn->address = NULL;
         edge_metrics_closed(&conn->carrier->metrics, conn->close_code);
         conn->dialect->on_close(conn->session, conn);
     }
@@ -323,11 +326,23 @@ struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
     return conn;
 }
 
+bool edge_conn_peer(int fd, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof(*out);
+
+    return getpeername(fd, (struct sockaddr *)out, &len) == 0;
+}
+
 void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err err,
                     struct identity *identity)
 {
+    struct sockaddr_storage peer;
+
     conn->opened = true;
     conn->gauge->value += 1;
+    if (edge_conn_peer(conn->fd, &peer)) {
+        conn->address = addresses_take(conn->carrier->addresses, &peer);
+    }
     conn->session = conn->dialect->on_open(dialect_ctx, conn, err, identity);
     conn->request = NULL;
 }

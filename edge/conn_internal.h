@@ -2,6 +2,9 @@
 #ifndef PGTIDE_EDGE_CONN_INTERNAL_H
 #define PGTIDE_EDGE_CONN_INTERNAL_H
 
+#include <stdbool.h>
+#include <sys/socket.h>
+
 #include "edge/carrier.h"
 #include "edge/conn.h"
 #include "edge/dialect.h"
@@ -29,6 +32,8 @@ void edge_conn_set_request(struct edge_conn *conn, const struct http_request *re
  * gets no callbacks. */
 void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err err,
                     struct identity *identity);
+/* Where the other side of a socket is; false: it is gone. */
+bool edge_conn_peer(int fd, struct sockaddr_storage *out);
 /* Bytes that came with the request; changed in place. */
 void edge_conn_input(struct edge_conn *conn, uint8_t *data, size_t len);
 /* Closes at a later time, but goes on normally until then. */

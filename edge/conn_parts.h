@@ -9,6 +9,7 @@
 #include "edge/conn_internal.h"
 #include "edge/conn_queue.h"
 
+struct address;
 struct rt_io;
 
 enum conn_state { CONN_OPEN, CONN_LEAVING, CONN_CLOSING, CONN_LINGERING, CONN_DEAD };
@@ -26,6 +27,7 @@ struct edge_conn {
     void *session;
     const struct http_request *request; /* during on_open */
     struct rt_gauge *gauge;             /* open connections of the dialect */
+    struct address *address;            /* where it counts while it is open; NULL: nowhere */
     uint64_t id;
     rt_usec heard;
     rt_usec heartbeat; /* next */

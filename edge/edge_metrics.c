@@ -8,6 +8,7 @@ static const char *const refusals[EDGE_REFUSAL_COUNT] = {
     [EDGE_REFUSED_HANDSHAKE] = "malformed_handshake",
     [EDGE_REFUSED_TOKEN] = "token",
     [EDGE_REFUSED_LIMIT] = "max_connections",
+    [EDGE_REFUSED_ADDRESS] = "max_connections_per_ip",
     [EDGE_REFUSED_DISABLED] = "disabled",
     [EDGE_REFUSED_TIMEOUT] = "request_timeout",
     [EDGE_REFUSED_PENDING] = "pending_limit",

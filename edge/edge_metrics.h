@@ -12,6 +12,7 @@ enum edge_refusal {
     EDGE_REFUSED_HANDSHAKE,   /* malformed WebSocket handshake, or another version */
     EDGE_REFUSED_TOKEN,       /* 401 (realtime.reject_with_401) */
     EDGE_REFUSED_LIMIT,       /* realtime.max_connections */
+    EDGE_REFUSED_ADDRESS,     /* realtime.max_connections_per_ip */
     EDGE_REFUSED_DISABLED,    /* realtime.enabled */
     EDGE_REFUSED_TIMEOUT,     /* no whole request in time */
     EDGE_REFUSED_PENDING,     /* too many unfinished requests; the oldest goes */

@@ -70,6 +70,8 @@ static void shard_init(struct hub *hub, uint32_t index, const struct hub_config 
     list_init(&shard->merging_rooms);
     list_init(&shard->topics);
     list_init(&shard->replies);
+    list_init(&shard->users);
+    shard->seats = rt_map_new();
     shard->passes = rt_map_new();
     shard->topic_groups = rt_map_new();
     shard->replays = rt_map_new();
@@ -160,6 +162,8 @@ struct hub *hub_new(const struct hub_config *config)
     hub->passes = rt_map_new();
     hub->room_audiences = rt_map_new();
     hub->replies = rt_map_new();
+    hub->users = rt_map_new();
+    hub->seats_flush = rt_defer_new(config->process->loop, hub_seats_flush, hub);
     list_init(&hub->room_waiting);
     hub->next_expiry = INT64_MAX;
     list_init(&hub->waiting);
@@ -187,6 +191,7 @@ static void shard_fini(struct hub_shard *shard)
     hub_groups_drop(shard);
     rt_map_free(shard->groups);
     rt_map_free(shard->by_number);
+    rt_map_free(shard->seats);
     rt_map_free(shard->passes);
     rt_map_free(shard->topic_groups);
     rt_map_free(shard->replays);
@@ -199,6 +204,7 @@ void hub_free(struct hub *hub)
     }
     rt_timer_free(hub->timer);
     rt_timer_free(hub->hungry_timer);
+    rt_defer_free(hub->seats_flush);
     for (uint32_t i = 0; i < hub->shard_count; i++) {
         shard_fini(&hub->shards[i]);
     }
@@ -211,6 +217,7 @@ void hub_free(struct hub *hub)
     rt_map_free(hub->passes);
     rt_map_free(hub->room_audiences);
     rt_map_free(hub->replies);
+    rt_map_free(hub->users);
     rt_buf_fini(&hub->key);
     row_encoder_fini(&hub->encoder);
     row_values_fini(&hub->new_row);

@@ -188,6 +188,9 @@ struct hub_dialect {
     void (*on_fresh)(void *session);
     /* The identity's token has expired; its subscriptions deliver nothing from now on. Close the client. */
     void (*on_expired)(void *session);
+    /* Its user has too many connections, on all edges together (hub_seat_take()); its subscriptions are over. Close the client. NULL: the
+     * dialect takes no seats. */
+    void (*on_unseated)(void *session);
 
     /* Rooms: broadcast and presence channels. A dialect that has none leaves them NULL. `room` is the user pointer of hub_room_want.
      * The frames are for one audience, as of encode(); the hub owns the reference; NULL: nothing is sent. */
@@ -224,6 +227,10 @@ void hub_leave(struct hub_client *client);
 /* Swaps the identity. Subscriptions in force go on under the old one until the shard has accepted the new one, at
  * one point of the stream, without a gap; or are refused. Moves *identity out. */
 void hub_set_identity(struct hub_client *client, struct identity *identity);
+/* The connection counts as one of `user` (at most WIRE_KEY_MAX bytes), who may have `limit` of them on all edges together; before, it counted as
+ * another one's, or none's. It is in force at once, and ended by on_unseated if the shard of the user knows better. False: this edge
+ * alone has as many; the client has no seat and is to be closed. No user or no limit (0): it does not count. O(1). */
+bool hub_seat_take(struct hub_client *client, struct rt_span user, uint32_t limit);
 size_t hub_client_subs(const struct hub_client *client);
 /* Up to where the client has everything on all its subscriptions: whole transactions only. False while one of them is not
  * answered, interrupted or catching up, or there is none. O(subscriptions of the client). */

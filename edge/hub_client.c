@@ -91,6 +91,12 @@ static void end_subs(struct hub_client *client)
     flush_all(client->hub);
 }
 
+void hub_client_end(struct hub_client *client)
+{
+    client->expired = true;
+    end_subs(client);
+}
+
 struct hub_client *hub_join(struct hub *hub, const struct hub_joining *joining)
 {
     struct hub_client *client = rt_alloc(sizeof *client);
@@ -118,6 +124,7 @@ void hub_leave(struct hub_client *client)
         return;
     }
     end_subs(client);
+    hub_seat_give_back(client);
     list_remove(&client->in_identity);
     list_remove(&client->in_stale);
     merge_free(client->merge);
@@ -154,8 +161,7 @@ void hub_set_identity(struct hub_client *client, struct identity *identity)
 static void expire_client(struct hub_client *client)
 {
     if (!client->expired) {
-        client->expired = true;
-        end_subs(client);
+        hub_client_end(client);
         client->ops->on_expired(client->session);
     }
 }

@@ -20,6 +20,8 @@ static const struct metric_row gauges[] = {
     { METRIC(groups), "pgtide_edge_groups",
       "Groups of subscriptions that see the same of a table." },
     { METRIC(identities), "pgtide_edge_identities", "Different identities of clients." },
+    { METRIC(seats), "pgtide_edge_seats",
+      "Connections that count against realtime.max_connections_per_user." },
     { METRIC(shards_ready), "pgtide_edge_shards_in_session",
       "Shards that this edge is in session with." },
 };
@@ -44,6 +46,10 @@ static const struct metric_row counters[] = {
     { METRIC(gaps), "pgtide_edge_gaps_total", "Gaps that clients were told of." },
     { METRIC(as_text), "pgtide_edge_values_as_text_total",
       "Values that did not read as their type says and were sent as JSON strings." },
+    { METRIC(seats_unasked), "pgtide_edge_seats_unasked_total",
+      "Connections let in while the shard that counts their user's was not reachable: only those "
+      "of this "
+      "edge were counted." },
     { METRIC(bad_utf8), "pgtide_edge_invalid_utf8_total",
       "Broken UTF-8 sequences replaced by U+FFFD." },
 };
@@ -66,6 +72,7 @@ static void render_metrics(void *ctx)
     rt_gauge_set(hub->metrics.upward, (double)hub->up_count);
     rt_gauge_set(hub->metrics.groups, (double)hub->group_count);
     rt_gauge_set(hub->metrics.identities, (double)rt_map_count(hub->identities));
+    rt_gauge_set(hub->metrics.seats, (double)hub->seat_count);
     rt_gauge_set(hub->metrics.shards_ready, (double)ready);
 }
 
@@ -101,6 +108,12 @@ void hub_metrics_init(struct hub *hub, struct rt_metrics *metrics)
             rt_counter_new(metrics, "pgtide_edge_refusals_total", label,
                            "Subscriptions refused or ended by a shard or the hub.");
     }
+    hub->metrics.seats_refused_here = rt_counter_new(
+        metrics, "pgtide_edge_seats_refused_total", "by=\"edge\"",
+        "Connections sent away because their user has too many: on this edge, or on all together.");
+    hub->metrics.seats_refused = rt_counter_new(
+        metrics, "pgtide_edge_seats_refused_total", "by=\"shard\"",
+        "Connections sent away because their user has too many: on this edge, or on all together.");
     hub->metrics.delay = rt_histogram_new(
         metrics, "pgtide_edge_commit_delay_seconds", NULL,
         "From a transaction's commit to its first frame in a client's queue, by two clocks.");

@@ -11,6 +11,7 @@
  *   hub_group.c    groups and audiences
  *   hub_stream.c   records of a shard's stream
  *   hub_event.c    one change, as JSON
+ *   hub_seat.c     how many connections users have
  *   hub_fresh.c    how far clients are, and how fresh that is
  *   hub_deliver.c  the way of a frame to its members
  *   hub_room_parts.h  rooms: broadcast and presence channels, and their files
@@ -58,6 +59,10 @@ struct hub_metrics {
     struct rt_counter *rights;
     struct rt_counter *as_text;
     struct rt_counter *bad_utf8;
+    struct rt_gauge *seats;
+    struct rt_counter *seats_unasked;
+    struct rt_counter *seats_refused;
+    struct rt_counter *seats_refused_here;
     struct rt_counter *refusals[HUB_CODES];
     struct rt_histogram *delay;
     struct rt_histogram *fresh_delay;
@@ -87,6 +92,7 @@ struct hub_client {
     uint64_t number;           /* on the wire, as the sender of messages */
     struct list_node in_stale; /* hub.stale: it was told that something is stale */
     struct merge *merge;       /* whole transactions only; NULL: as they come */
+    struct hub_seat *seat;     /* of its user; NULL: it has none */
     size_t count;
     bool expired;
     bool overflown; /* over its budget, and about to be closed */
@@ -215,6 +221,8 @@ struct hub_shard {
     struct list_node merging_rooms;
     struct list_node topics;
     struct list_node replies;
+    struct list_node users;
+    struct rt_map *seats;        /* number -> struct hub_seat */
     struct rt_map *passes;       /* number -> struct hub_pass */
     struct rt_map *topic_groups; /* group -> struct hub_topic */
     struct rt_map *replays;      /* group -> struct hub_pass */
@@ -251,6 +259,9 @@ struct hub {
     struct rt_map *passes;         /* by identity and name; solos are not in it */
     struct rt_map *room_audiences; /* by topic, dialect, form and text */
     struct rt_map *replies;        /* by number */
+    struct rt_map *users;          /* by name: those with seats */
+    struct rt_defer *seats_flush;  /* seats of this turn, in one message */
+    size_t seat_count;
     struct list_node room_waiting;
     struct list_node waiting; /* subscriptions without an answer, oldest first */
     struct list_node stale;   /* clients that were told so */
@@ -284,6 +295,16 @@ void hub_count_refusal(struct hub *hub, enum wire_code code);
 /* hub_client.c */
 void hub_identity_unref(struct hub *hub, struct hub_identity *identity);
 void hub_expire(struct hub *hub, rt_usec wall);
+/* All that it has asked for; it may ask for nothing more. Without callbacks. */
+void hub_client_end(struct hub_client *client);
+
+/* hub_seat.c */
+/* UNSEATED: why not, or NULL. */
+const char *hub_unseated(struct hub_shard *shard, struct wire_reader *in);
+void hub_seats_interrupt(struct hub_shard *shard); /* none is announced any more */
+void hub_seats_announce(struct hub_shard *shard);  /* those that are not */
+void hub_seat_give_back(struct hub_client *client);
+void hub_seats_flush(void *ctx); /* the hub */
 
 /* hub_sub.c */
 void hub_sub_free(struct hub_sub *sub);

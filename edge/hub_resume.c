@@ -131,6 +131,7 @@ void hub_shard_resume(struct hub_shard *shard)
         }
     }
     hub_topics_announce(shard);
+    hub_seats_announce(shard);
     hub_shard_flush(shard);
 }
 
@@ -188,6 +189,7 @@ void hub_shard_announce(struct hub_shard *shard)
 
     hub_topics_interrupt(shard);
     hub_replies_fail(shard);
+    hub_seats_interrupt(shard);
     take_out_of_force(shard, is_faulty(shard));
     shard->restart = false;
     shard->lost = false;

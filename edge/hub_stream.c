@@ -296,6 +296,8 @@ static const char *on_record(struct hub_shard *shard, enum wire_type type, struc
         return on_rows(shard, in);
     case WIRE_FRESH:
         return on_fresh(shard, in);
+    case WIRE_UNSEATED:
+        return hub_unseated(shard, in);
     case WIRE_RIGHTS:
         return on_rights(shard, in);
     case WIRE_CHANNEL:

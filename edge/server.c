@@ -2,8 +2,8 @@
  *
  * The way of a request: listener, http_client (head), http_head_check(), handshake_run(), then the route below.
  * Limits that a client can reach: requests that are not whole (the oldest goes), handshakes per second (503 with
- * Retry-After, see edge/admission.h), connections (the dialect's frame and 1013; past OVERFLOW_MAX of those at a time a
- * plain 503).
+ * Retry-After, see edge/admission.h), connections of all clients and of one address (the dialect's frame and 1013; past OVERFLOW_MAX of
+ * those at a time a plain 503).
  */
 #include "edge/server.h"
 
@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/addresses.h"
 #include "edge/server_parts.h"
 #include "runtime/config.h"
 #include "runtime/health.h"
@@ -79,16 +80,39 @@ void edge_server_answer_busy(struct http_client *client)
     http_client_answer(client, &answer, true);
 }
 
+enum edge_refusal edge_server_is_full(const struct edge_server *server,
+                                      const struct http_client *client)
+{
+    const struct rt_config *config = server->carrier.config;
+    struct sockaddr_storage peer;
+
+    if (edge_server_connections(server) >= (size_t)config->realtime_max_connections) {
+        return EDGE_REFUSED_LIMIT;
+    }
+    return config->realtime_max_per_ip > 0 &&
+                   edge_conn_peer(http_client_descriptor(client), &peer) &&
+                   addresses_count(server->carrier.addresses, &peer) >=
+                       (size_t)config->realtime_max_per_ip
+               ? EDGE_REFUSED_ADDRESS
+               : EDGE_REFUSAL_COUNT;
+}
+
+void edge_server_count_full(struct edge_server *server, enum edge_refusal why)
+{
+    rt_counter_add(server->carrier.metrics.refused[why], 1);
+    rt_log_warn(server->carrier.log, "client.too_many",
+                RT_U("connections", edge_server_connections(server)),
+                RT_S("hint", why == EDGE_REFUSED_ADDRESS
+                                 ? "one address has realtime.max_connections_per_ip"
+                                 : "raise realtime.max_connections or add an edge"));
+}
+
 static void turn_away(struct edge_server *server, struct http_client *client, size_t index,
                       const struct handshake_request *request)
 {
     const struct edge_dialect *dialect = &server->dialects[index];
     char reason[ADMISSION_REASON_SIZE];
 
-    rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_LIMIT], 1);
-    rt_log_warn(server->carrier.log, "client.too_many",
-                RT_U("connections", edge_server_connections(server)),
-                RT_S("hint", "raise realtime.max_connections or add an edge"));
     if (server->carrier.conn_count >= edge_server_connections(server) + OVERFLOW_MAX) {
         edge_server_answer_busy(client);
         return;
@@ -123,8 +147,10 @@ static void let_in(struct edge_server *server, struct http_client *client, size_
 {
     const struct rt_config *config = server->carrier.config;
     struct identity identity = { .role = "" };
+    enum edge_refusal full = edge_server_is_full(server, client);
 
-    if (edge_server_connections(server) >= (size_t)config->realtime_max_connections) {
+    if (full != EDGE_REFUSAL_COUNT) {
+        edge_server_count_full(server, full);
         turn_away(server, client, index, request);
         return;
     }

@@ -109,15 +109,17 @@ static void start_stream(struct edge_server *server, struct http_client *client,
 static void open_stream(struct edge_server *server, struct http_client *client, size_t index,
                         const struct http_request *request)
 {
+    enum edge_refusal full = edge_server_is_full(server, client);
+
     if (server->listener == NULL) {
         refuse_stream(server, client, EDGE_REFUSED_DRAINING);
     } else if (!edge_server_is_admitted(server)) {
         edge_server_answer_busy(client);
     } else if (edge_server_refused_by_dialect(server, client, index)) {
         rt_counter_add(server->carrier.metrics.refused[EDGE_REFUSED_HANDSHAKE], 1);
-    } else if (edge_server_connections(server) >=
-               (size_t)server->carrier.config->realtime_max_connections) {
-        refuse_stream(server, client, EDGE_REFUSED_LIMIT);
+    } else if (full != EDGE_REFUSAL_COUNT) {
+        edge_server_count_full(server, full);
+        edge_server_answer_busy(client);
     } else {
         start_stream(server, client, index, request);
     }

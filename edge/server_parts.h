@@ -40,6 +40,10 @@ struct edge_server {
 
 /* server.c */
 void edge_server_tune(const struct edge_server *server, int fd); /* a socket that stays */
+/* Why one more connection is too many; EDGE_REFUSAL_COUNT: it is not. */
+enum edge_refusal edge_server_is_full(const struct edge_server *server,
+                                      const struct http_client *client);
+void edge_server_count_full(struct edge_server *server, enum edge_refusal why);
 void edge_server_answer_busy(struct http_client *client);
 void edge_server_refuse(struct edge_server *server, struct http_client *client,
                         enum edge_refusal why, const struct http_answer *answer);

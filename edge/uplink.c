@@ -211,6 +211,18 @@ void uplink_untrack(struct uplink *uplink, const struct wire_untrack *record)
     gathered(uplink);
 }
 
+void uplink_seat(struct uplink *uplink, const struct wire_seat *record)
+{
+    wire_encode_seat(&uplink->out, record);
+    gathered(uplink);
+}
+
+void uplink_unseat(struct uplink *uplink, uint64_t seat)
+{
+    wire_encode_unseat(&uplink->out, &(struct wire_unseat){ .seat = seat });
+    gathered(uplink);
+}
+
 bool uplink_flush(struct uplink *uplink)
 {
     send_gathered(uplink);

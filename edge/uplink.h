@@ -46,6 +46,8 @@ void uplink_unsubscribe(struct uplink *uplink, uint64_t sub);
 void uplink_publish(struct uplink *uplink, const struct wire_publish *record);
 void uplink_track(struct uplink *uplink, const struct wire_track *record);
 void uplink_untrack(struct uplink *uplink, const struct wire_untrack *record);
+void uplink_seat(struct uplink *uplink, const struct wire_seat *record);
+void uplink_unseat(struct uplink *uplink, uint64_t seat);
 /* False: something gathered since the last flush could not be sent although there is a session, and is dropped. */
 bool uplink_flush(struct uplink *uplink);
 

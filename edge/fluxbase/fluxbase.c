@@ -73,6 +73,20 @@ static bool is_free(enum fluxbase_type type)
     return type == FLUXBASE_PING || type == FLUXBASE_HEARTBEAT || type == FLUXBASE_ACCESS_TOKEN;
 }
 
+/* Of a user whose name is `user`; false: there are too many. */
+static bool take_seat(struct fluxbase_session *session, struct rt_span user)
+{
+    return hub_seat_take(session->client, user,
+                         (uint32_t)session->fluxbase->config->realtime_max_per_user);
+}
+
+static void send_away(struct fluxbase_session *session)
+{
+    hub_leave(session->client);
+    session->client = NULL;
+    fluxbase_refuse_seat(session);
+}
+
 static void on_access_token(struct fluxbase_session *session,
                             const struct fluxbase_message *message)
 {
@@ -84,6 +98,11 @@ static void on_access_token(struct fluxbase_session *session,
     if (err != TOKEN_OK) {
         fluxbase_send_error(session, WIRE_CODE_UNAUTHORIZED, fluxbase_span(fluxbase_bad_token),
                             (struct rt_span){ 0 });
+        return;
+    }
+    if (!take_seat(session, fluxbase_user_of(&identity))) {
+        identity_fini(&identity);
+        send_away(session);
         return;
     }
     /* The acknowledgement first: an SDK that sees an error while it waits for it drops the connection. */
@@ -178,6 +197,28 @@ static void on_text(void *user, struct edge_conn *conn, struct rt_span text)
 
 /* --- sessions ---------------------------------------------------------------------------------------------- */
 
+static void join(struct fluxbase_session *session, struct identity *identity)
+{
+    struct fluxbase *fluxbase = session->fluxbase;
+    struct rt_span claimed = fluxbase_user_of(identity);
+    char name[WIRE_KEY_MAX];
+    struct rt_span user = { (const uint8_t *)name, claimed.len };
+
+    memcpy(name, claimed.data, claimed.len); /* the hub takes the claims */
+    session->client =
+        hub_join(fluxbase->hub, &(struct hub_joining){
+                                    .ops = &fluxbase_hub_side,
+                                    .dialect = fluxbase,
+                                    .session = session,
+                                    .to = session->conn,
+                                    .identity = identity,
+                                    .transactions = edge_conn_wants_transactions(session->conn),
+                                });
+    if (!take_seat(session, user)) {
+        send_away(session);
+    }
+}
+
 static void *on_open(void *dialect, struct edge_conn *conn, enum token_err token_err,
                      struct identity *identity)
 {
@@ -195,15 +236,7 @@ static void *on_open(void *dialect, struct edge_conn *conn, enum token_err token
                               EDGE_CLOSE_POLICY, fluxbase_bad_token);
         return session;
     }
-    session->client =
-        hub_join(fluxbase->hub, &(struct hub_joining){
-                                    .ops = &fluxbase_hub_side,
-                                    .dialect = fluxbase,
-                                    .session = session,
-                                    .to = conn,
-                                    .identity = identity,
-                                    .transactions = edge_conn_wants_transactions(conn),
-                                });
+    join(session, identity);
     return session;
 }
 

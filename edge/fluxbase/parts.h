@@ -3,6 +3,7 @@
  *   fluxbase.c      sessions, messages of clients
  *   subscription.c  subscriptions, and what the hub says about them
  *   room.c          broadcast and presence channels
+ *   seat.c          whose connection it is
  */
 #ifndef PGTIDE_EDGE_FLUXBASE_PARTS_H
 #define PGTIDE_EDGE_FLUXBASE_PARTS_H
@@ -83,6 +84,13 @@ void fluxbase_subscription_free(struct fluxbase_subscription *sub);
 /* Says why, and frees it. */
 void fluxbase_refuse_subscribe(struct fluxbase_subscription *sub, enum hub_err err);
 extern const struct hub_dialect fluxbase_hub_side;
+
+/* seat.c */
+/* Points into its claims; len 0: nobody's. */
+struct rt_span fluxbase_user_of(const struct identity *identity);
+/* Says so, and closes. */
+void fluxbase_refuse_seat(struct fluxbase_session *session);
+void fluxbase_on_unseated(void *user); /* a session */
 
 /* room.c */
 void fluxbase_room_subscribe(struct fluxbase_session *session,

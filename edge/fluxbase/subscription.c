@@ -349,6 +349,7 @@ const struct hub_dialect fluxbase_hub_side = {
     .on_fresh = hub_on_fresh,
     .on_expired = hub_on_expired,
     .encode_message = fluxbase_encode_message,
+    .on_unseated = fluxbase_on_unseated,
     .encode_presence = fluxbase_encode_presence,
     .on_room_accepted = fluxbase_on_room_accepted,
     .on_room_refused = fluxbase_on_room_refused,

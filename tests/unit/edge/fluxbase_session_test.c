@@ -291,6 +291,139 @@ static void test_too_many_connections_frame(void **state)
     edge_frame_unref(frame);
 }
 
+/* --- seats --------------------------------------------------------------------------------------------------------- */
+
+/* What the shard was told of seats since the last call, without their numbers. */
+static const char *seats(struct fixture *f)
+{
+    static char out[1000];
+    size_t len = 0;
+
+    hub_tick(f->hub);
+    const char *told = fake_told(0);
+    for (const char *at = strstr(told, "seat "); at != NULL; at = strstr(at, "seat ")) {
+        bool given_back = at > told && at[-1] == 'n';
+        const char *user = at + 5 + strspn(at + 5, "0123456789");
+        int size = snprintf(out + len, sizeof out - len, "%s%.*s;", given_back ? "-" : "",
+                            (int)strcspn(user, "\n"), user);
+        len += (size_t)size;
+        at = user;
+    }
+    out[len] = '\0';
+    return out;
+}
+
+static void test_user_is_sub_or_else_user_id(void **state)
+{
+    static const struct {
+        const char *token;
+        const char *told;
+    } cases[] = {
+        { "authenticated|{\"sub\":\"cid\",\"user_id\":\"dan\"}", " cid 10;" },
+        { "authenticated|{\"user_id\":\"dan\"}", " dan 10;" },
+        { "authenticated|{\"sub\":\"\",\"user_id\":\"dan\"}", " dan 10;" },
+        { "authenticated|{\"sub\":4711}", " 4711 10;" },
+        { "authenticated|{\"sub\":null}", "" },
+        { "authenticated|{\"sub\":{\"a\":1},\"user_id\":[]}", "" },
+        { "service_role|{}", "" },
+        { "anon", "" },
+    };
+    struct fixture *f = *state;
+
+    assert_string_equal(seats(f), " ann 10; bob 10;");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct client client = { 0 };
+        open_client(f, &client, cases[i].token);
+        assert_string_equal(seats(f), cases[i].told);
+        close_client(&client);
+        assert_string_equal(seats(f), cases[i].told[0] == '\0' ? "" : "-;");
+    }
+}
+
+static void check_sent_away(struct client *client)
+{
+    assert_string_equal(
+        fake_sent(client->conn),
+        "{\"type\":\"error\",\"code\":\"RATE_LIMITED\",\"message\":\"Too many "
+        "connections: a user may have 10\",\"error\":\"Too many connections: a user "
+        "may have 10\"}\n");
+    assert_int_equal(fake_close_code(client->conn), 1013);
+    assert_int_equal(fake_close_delay(client->conn), 2 * RT_SEC);
+    assert_non_null(strstr(fake_close_reason(client->conn), "; retry_ms="));
+    assert_string_equal(say(client, by_channel), "");
+}
+
+static void test_the_eleventh_connection_of_a_user_is_sent_away(void **state)
+{
+    struct fixture *f = *state;
+    struct client more[10] = { { 0 } };
+
+    for (int i = 0; i < 10; i++) {
+        open_client(f, &more[i], "authenticated|{\"sub\":\"ann\"}");
+    }
+    assert_string_equal(fake_sent(more[8].conn), "");
+    check_sent_away(&more[9]);
+    close_client(&more[9]);
+    close_client(&more[0]);
+    open_client(f, &more[9], "authenticated|{\"sub\":\"ann\"}");
+    assert_string_equal(fake_sent(more[9].conn), "");
+    for (int i = 1; i < 10; i++) {
+        close_client(&more[i]);
+    }
+}
+
+static void test_a_connection_that_the_shard_refuses_is_sent_away(void **state)
+{
+    struct fixture *f = *state;
+
+    hub_tick(f->hub);
+    uint64_t number = strtoull(strstr(fake_told(0), "seat ") + 5, NULL, 10);
+    in_force(f, &f->ann);
+    wire_encode_unseated(&f->out, &(struct wire_unseated){ .seat = number });
+    fake_frame(0, &f->out);
+    check_sent_away(&f->ann);
+    change(f, WIRE_INSERT, false);
+    assert_string_equal(fake_sent(f->ann.conn), "");
+    assert_int_equal(fake_close_code(f->bob.conn), 0);
+}
+
+static void test_a_new_token_takes_the_seat_of_its_user(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)seats(f);
+    (void)say(&f->ann, "{\"type\":\"access_token\",\"token\":\"authenticated|{\\\"sub\\\":"
+                       "\\\"ann\\\",\\\"fresh\\\":1}\"}");
+    assert_string_equal(seats(f), "");
+    assert_non_null(
+        strstr(say(&f->ann, "{\"type\":\"access_token\",\"token\":\"authenticated|{\\\"sub\\\":"
+                            "\\\"eve\\\"}\"}"),
+               "\"updated\":true"));
+    assert_string_equal(seats(f), "-; eve 10;");
+}
+
+static void test_a_new_token_of_a_user_who_has_enough_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct client more[10] = { { 0 } };
+
+    for (int i = 0; i < 10; i++) {
+        open_client(f, &more[i], "authenticated|{\"sub\":\"eve\"}");
+    }
+    (void)fake_sent(f->ann.conn);
+    in_force(f, &f->ann);
+    const char *answer = say(&f->ann, "{\"type\":\"access_token\",\"token\":\"authenticated|{"
+                                      "\\\"sub\\\":\\\"eve\\\"}\"}");
+    assert_non_null(strstr(answer, "\"RATE_LIMITED\""));
+    assert_null(strstr(answer, "updated"));
+    assert_int_equal(fake_close_code(f->ann.conn), 1013);
+    change(f, WIRE_INSERT, false);
+    assert_string_equal(fake_sent(f->ann.conn), "");
+    for (int i = 0; i < 10; i++) {
+        close_client(&more[i]);
+    }
+}
+
 #define T(name)         cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 #define T_LIMITED(name) cmocka_unit_test_setup_teardown(test_##name, set_up_limited, tear_down)
 
@@ -310,6 +443,11 @@ int main(void)
         T(new_token_is_acknowledged_and_swaps_the_identity),
         T(expired_token_ends_the_connection),
         T(too_many_connections_frame),
+        T(user_is_sub_or_else_user_id),
+        T_LIMITED(the_eleventh_connection_of_a_user_is_sent_away),
+        T_LIMITED(a_connection_that_the_shard_refuses_is_sent_away),
+        T(a_new_token_takes_the_seat_of_its_user),
+        T(a_new_token_of_a_user_who_has_enough_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

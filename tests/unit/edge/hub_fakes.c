@@ -50,6 +50,15 @@ struct world {
 };
 static struct world world = { .now = START };
 
+/* What is in `from`, which is empty afterwards. */
+static const char *show(struct rt_buf *from, struct rt_buf *shown)
+{
+    rt_buf_clear(shown);
+    rt_buf_append(shown, from->data, from->len);
+    rt_buf_clear(from);
+    return rt_buf_cstr(shown);
+}
+
 /* --- links ----------------------------------------------------------------------------------------------- */
 
 struct rt_sub *rt_sub_new(const struct rt_sub_config *config)
@@ -65,9 +74,7 @@ struct rt_sub *rt_sub_new(const struct rt_sub_config *config)
 void rt_sub_free(struct rt_sub *sub)
 {
     for (unsigned i = 0; i < FAKE_SHARDS; i++) {
-        if (world.links[i] == sub) {
-            world.links[i] = NULL;
-        }
+        world.links[i] = world.links[i] == sub ? NULL : world.links[i];
     }
     rt_buf_fini(&sub->told);
     rt_buf_fini(&sub->shown);
@@ -91,6 +98,21 @@ static void tell_subscribe(struct rt_sub *sub, const struct wire_subscribe *subs
                       (int)subscribe->token.len, subscribe->token.data);
     }
     rt_buf_putc(&sub->told, '\n');
+}
+
+static void tell_seat(struct rt_sub *sub, enum wire_type type, struct wire_reader *in)
+{
+    struct wire_seat seat;
+    struct wire_unseat unseat;
+
+    if (type == WIRE_SEAT && wire_decode_seat(in, &seat) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "seat %" PRIu64 " %.*s %u%s\n", seat.seat, (int)seat.user.len,
+                      seat.user.data, seat.limit, seat.kept ? " kept" : "");
+    } else if (type == WIRE_UNSEAT && wire_decode_unseat(in, &unseat) == WIRE_OK) {
+        rt_buf_printf(&sub->told, "unseat %" PRIu64 "\n", unseat.seat);
+    } else {
+        rt_buf_puts(&sub->told, "?\n");
+    }
 }
 
 static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in)
@@ -133,7 +155,7 @@ static void tell(struct rt_sub *sub, enum wire_type type, struct wire_reader *in
         rt_buf_printf(&sub->told, "untrack %.*s%s\n", (int)untrack.channel.len,
                       untrack.channel.data, untrack.ref == sub->ref ? " the last" : "");
     } else {
-        rt_buf_puts(&sub->told, "?\n");
+        tell_seat(sub, type, in);
     }
 }
 
@@ -165,12 +187,7 @@ bool rt_sub_in_session(const struct rt_sub *sub)
 
 const char *fake_told(unsigned shard)
 {
-    struct rt_sub *sub = world.links[shard];
-
-    rt_buf_clear(&sub->shown);
-    rt_buf_append(&sub->shown, sub->told.data, sub->told.len);
-    rt_buf_clear(&sub->told);
-    return rt_buf_cstr(&sub->shown);
+    return show(&world.links[shard]->told, &world.links[shard]->shown);
 }
 
 uint64_t fake_acked(unsigned shard)
@@ -304,10 +321,7 @@ void fake_conn_free(struct edge_conn *conn)
 
 const char *fake_sent(struct edge_conn *conn)
 {
-    rt_buf_clear(&conn->shown);
-    rt_buf_append(&conn->shown, conn->sent.data, conn->sent.len);
-    rt_buf_clear(&conn->sent);
-    return rt_buf_cstr(&conn->shown);
+    return show(&conn->sent, &conn->shown);
 }
 
 const struct edge_frame *fake_last_frame(const struct edge_conn *conn)
@@ -426,15 +440,12 @@ double fake_metric(struct rt_process *process, const char *name)
 {
     struct rt_buf text = { 0 };
     struct rt_buf line = { 0 };
-    double value = -1.0;
 
     rt_buf_putc(&text, '\n');
     rt_metrics_render(process->metrics, &text);
     rt_buf_printf(&line, "\n%s ", name);
     const char *at = strstr(rt_buf_cstr(&text), rt_buf_cstr(&line));
-    if (at != NULL) {
-        value = strtod(at + line.len, NULL);
-    }
+    double value = at != NULL ? strtod(at + line.len, NULL) : -1.0;
     rt_buf_fini(&text);
     rt_buf_fini(&line);
     return value;

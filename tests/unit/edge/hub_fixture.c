@@ -106,6 +106,11 @@ static void on_gap(void *session, void *sub, const struct hub_gap *gap)
                   (int)gap->after.lsn, (int)gap->position.epoch, (int)gap->position.lsn);
 }
 
+static void on_unseated(void *session)
+{
+    rt_buf_puts(&((struct person *)session)->heard, "unseated\n");
+}
+
 static void on_expired(void *session)
 {
     rt_buf_puts(&((struct person *)session)->heard, "expired\n");
@@ -164,6 +169,7 @@ static const struct hub_dialect dialect = {
     .on_stale = on_stale,
     .on_fresh = on_fresh,
     .on_expired = on_expired,
+    .on_unseated = on_unseated,
 };
 
 /* --- the fixture ------------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * What a person hears comes as one line each:
  *   accepted NAME EPOCH/LSN/INDEX [undefined]     refused NAME CODE TEXT
  *   resumed NAME EPOCH/LSN/INDEX [undefined]      gone NAME REASON TEXT since POSITION of OLDEST to NEWEST
- *   gap NAME EPOCH/LSN to EPOCH/LSN               expired, stale SECONDS, fresh
+ *   gap NAME EPOCH/LSN to EPOCH/LSN               expired, unseated, stale SECONDS, fresh
  *   commit LSN/INDEX CHANGES                      overflow
  *   rows NAME PAGE [last] JSON 'TOKEN' [columns that are too large]
  *   FORM TEXT OPERATION TABLE [new JSON] [old JSON], then "." for the last of its transaction, else "+"
