@@ -90,6 +90,9 @@ void fluxbase_out_subscribed(struct rt_buf *out, const struct fluxbase_names *na
     put_text(out, ",", "schema", names->schema);
     put_text(out, ",", "table", names->table);
     put_word(out, ",", "event", names->event);
+    if (names->filter.len > 0) {
+        put_text(out, ",", "filter", names->filter);
+    }
     put_position(out, ",", "id", &accepted->position);
     rt_buf_puts(out, accepted->resumed ? ",\"resumed\":true" : ",\"resumed\":false");
     if (accepted->defined) {

@@ -16,8 +16,9 @@ struct fluxbase_names {
     struct rt_span channel; /* the client's text */
     struct rt_span schema;
     struct rt_span table;
-    const char *event; /* "INSERT", …, "*" */
-    const char *id;    /* subscription_id */
+    struct rt_span filter; /* len 0: none */
+    const char *event;     /* "INSERT", …, "*" */
+    const char *id;        /* subscription_id */
 };
 
 const char *fluxbase_event_name(unsigned events);

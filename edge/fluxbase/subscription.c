@@ -55,14 +55,15 @@ struct fluxbase_subscription *fluxbase_subscription_new(struct fluxbase_session 
                                                         struct rt_span channel)
 {
     size_t used = 0;
-    struct fluxbase_subscription *sub =
-        rt_alloc(sizeof *sub + channel.len + message->schema.len + message->table.len);
+    struct fluxbase_subscription *sub = rt_alloc(sizeof *sub + channel.len + message->schema.len +
+                                                 message->table.len + message->filter.len);
 
     sub->session = session;
     sub->form = message->form;
     sub->names.channel = keep(sub, &used, channel);
     sub->names.schema = keep(sub, &used, message->schema);
     sub->names.table = keep(sub, &used, message->table);
+    sub->names.filter = keep(sub, &used, message->filter);
     sub->names.event = fluxbase_event_name(message->events);
     fluxbase_uuid(sub->id);
     sub->names.id = sub->id;

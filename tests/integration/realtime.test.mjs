@@ -125,6 +125,23 @@ test('subscribing by config and by the legacy members gives postgres_changes on 
 
   client.send({ type: 'unsubscribe', channel: 'my-room', subscription_id: ack.payload.subscription_id })
   assert.equal((await client.take(frame => frame.status === 'unsubscribed')).payload.subscription_id, ack.payload.subscription_id)
+
+  // Two of one table on one channel, each with its own filter, id and end; the acknowledgement repeats what was asked for.
+  const ids = []
+  for (const filter of ['id=eq.1', 'id=eq.2']) {
+    const made = await client.subscribe('my-room', { config: { event: '*', schema: 'public', table: 'users', filter } })
+    ids.push(made.payload.subscription_id)
+    const { subscription_id: id, id: position, ...rest } = made.payload
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    assert.deepEqual(rest, { subscribed: true, schema: 'public', table: 'users', event: '*', filter, resumed: false })
+  }
+  client.send({ type: 'unsubscribe', channel: 'my-room', subscription_id: ids[0] })
+  assert.equal((await client.take(frame => frame.status === 'unsubscribed')).payload.subscription_id, ids[0])
+  await system.sql(`insert into users values (1, 'a'), (2, 'b')`)
+  assert.equal((await client.take(frame => frame.type === 'postgres_changes' && frame.channel === 'my-room')).payload.record.id, 2)
+  client.send({ type: 'unsubscribe', channel: 'my-room' })
+  assert.equal((await client.take(frame => frame.status === 'unsubscribed')).payload.subscription_id, ids[1])
+  await system.sql('delete from users')
   client.close()
 })
 
