@@ -56,6 +56,16 @@ bool fluxbase_is_schema_name(struct rt_span name)
     return fluxbase_is_table_name(name) && memchr(name.data, '.', name.len) == NULL;
 }
 
+static const char broadcast[] = "broadcast:";
+
+static bool is_free(struct rt_span text)
+{
+    struct rt_span rest;
+
+    return text.len > 0 && text.len <= FLUXBASE_CHANNEL_MAX - (sizeof broadcast - 1) &&
+           !after(text, "realtime:admin:", &rest);
+}
+
 struct fluxbase_channel fluxbase_channel_parse(struct rt_span text)
 {
     struct fluxbase_channel channel = { .kind = FLUXBASE_NO_CHANNEL };
@@ -67,10 +77,24 @@ struct fluxbase_channel fluxbase_channel_parse(struct rt_span text)
     if (after(text, "table:", &rest)) {
         return table_channel(rest);
     }
-    if (after(text, "presence:", &rest) && rest.len > 0) {
-        channel.kind = FLUXBASE_PRESENCE;
-    } else if (after(text, "broadcast:", &rest) && rest.len > 0) {
-        channel.kind = FLUXBASE_BROADCAST;
+    if (after(text, "presence:", &rest)) {
+        channel.kind = rest.len > 0 ? FLUXBASE_PRESENCE : FLUXBASE_NO_CHANNEL;
+    } else if (after(text, broadcast, &rest)) {
+        channel.kind = rest.len > 0 ? FLUXBASE_BROADCAST : FLUXBASE_NO_CHANNEL;
+    } else if (is_free(text)) {
+        channel.kind = FLUXBASE_FREE;
     }
     return channel;
+}
+
+struct rt_span fluxbase_room_name(struct rt_span text, char *out)
+{
+    size_t prefix = sizeof broadcast - 1;
+
+    if (fluxbase_channel_parse(text).kind != FLUXBASE_FREE) {
+        return text;
+    }
+    memcpy(out, broadcast, prefix);
+    memcpy(out + prefix, text.data, text.len);
+    return (struct rt_span){ (const uint8_t *)out, prefix + text.len };
 }

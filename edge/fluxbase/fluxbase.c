@@ -179,7 +179,7 @@ static void on_text(void *user, struct edge_conn *conn, struct rt_span text)
     if (session->client == NULL || session->closing) {
         return;
     }
-    if (fluxbase_parse(text, &frame, &refusal)) {
+    if (fluxbase_parse(text, session->fluxbase->config->realtime_free_channels, &frame, &refusal)) {
         for (size_t i = 0; i < frame.count && !session->closing; i++) {
             on_message(session, &frame, i);
         }

@@ -224,6 +224,7 @@ static bool read_channel_form(struct fluxbase_message *message, struct fluxbase_
         return true;
     case FLUXBASE_PRESENCE:
     case FLUXBASE_BROADCAST: /* see read_subscribe() */
+    case FLUXBASE_FREE:
     case FLUXBASE_NO_CHANNEL:
     default:
         return fluxbase_refuse(refusal, WIRE_CODE_INVALID_CHANNEL, "invalid channel: %s", formats);
@@ -247,8 +248,7 @@ static bool read_subscribe(const json_t *root, struct fluxbase_message *message,
     if (message->channel.data == NULL) {
         return fluxbase_fails(refusal, "channel or table is required for subscribe");
     }
-    enum fluxbase_channel_kind kind = fluxbase_channel_parse(message->channel).kind;
-    if (kind == FLUXBASE_PRESENCE || kind == FLUXBASE_BROADCAST) {
+    if (fluxbase_is_room(message)) {
         return fluxbase_read_room(root, message, refusal);
     }
     return read_channel_form(message, refusal) && read_start(root, root, message, refusal);
@@ -338,14 +338,16 @@ static bool read_members(const json_t *root, struct rt_span raw, struct fluxbase
     }
 }
 
-bool fluxbase_parse(struct rt_span text, struct fluxbase_frame *frame,
+bool fluxbase_parse(struct rt_span text, bool free_channels, struct fluxbase_frame *frame,
                     struct fluxbase_refusal *refusal)
 {
     json_error_t error;
     json_t *root = json_loadb((const char *)text.data, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
-    *frame = (struct fluxbase_frame){ .text = text, .tree = root, .count = 1 };
+    *frame = (struct fluxbase_frame){
+        .text = text, .tree = root, .count = 1, .free_channels = free_channels
+    };
     if (root == NULL) {
         frame->count = 0;
         return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED,
@@ -377,7 +379,7 @@ bool fluxbase_read(const struct fluxbase_frame *frame, size_t number,
                              ? json_array_get(frame->tree, number)
                              : (const json_t *)frame->tree;
 
-    *message = (struct fluxbase_message){ 0 };
+    *message = (struct fluxbase_message){ .free_channels = frame->free_channels };
     if (!json_is_object(root)) {
         return fluxbase_fails(refusal, "the message must be a JSON object");
     }

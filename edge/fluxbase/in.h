@@ -47,6 +47,7 @@ enum fluxbase_form { FLUXBASE_BY_CHANNEL, FLUXBASE_BY_CONFIG, FLUXBASE_BY_ROOM }
 
 struct fluxbase_message {
     enum fluxbase_type type;
+    bool free_channels;     /* whether a channel may have a free name (channel.h) */
     struct rt_span channel; /* as the client wrote it; data NULL: not given */
     /* subscribe */
     enum fluxbase_form form;
@@ -86,8 +87,10 @@ struct fluxbase_frame {
     struct rt_span text;
     void *tree;
     size_t count; /* of messages */
+    bool free_channels;
 };
-bool fluxbase_parse(struct rt_span text, struct fluxbase_frame *frame,
+/* `free_channels`: realtime.free_channels. */
+bool fluxbase_parse(struct rt_span text, bool free_channels, struct fluxbase_frame *frame,
                     struct fluxbase_refusal *refusal);
 void fluxbase_frame_fini(struct fluxbase_frame *frame);
 

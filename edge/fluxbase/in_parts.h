@@ -14,6 +14,8 @@ bool fluxbase_fails(struct fluxbase_refusal *refusal, const char *text);
 bool fluxbase_optional_text(const json_t *object, const char *name, struct rt_span *out,
                             struct fluxbase_refusal *refusal);
 
+/* Whether the message's channel is one that is not a table's. */
+bool fluxbase_is_room(const struct fluxbase_message *message);
 /* `raw` is the message's text. */
 bool fluxbase_read_broadcast(const json_t *root, struct rt_span raw,
                              struct fluxbase_message *message, struct fluxbase_refusal *refusal);

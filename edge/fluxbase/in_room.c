@@ -8,11 +8,12 @@
 
 static const struct rt_span raw_null = { (const uint8_t *)"null", 4 };
 
-static bool is_room(struct rt_span channel)
+bool fluxbase_is_room(const struct fluxbase_message *message)
 {
-    enum fluxbase_channel_kind kind = fluxbase_channel_parse(channel).kind;
+    enum fluxbase_channel_kind kind = fluxbase_channel_parse(message->channel).kind;
 
-    return kind == FLUXBASE_PRESENCE || kind == FLUXBASE_BROADCAST;
+    return kind == FLUXBASE_PRESENCE || kind == FLUXBASE_BROADCAST ||
+           (kind == FLUXBASE_FREE && message->free_channels);
 }
 
 static bool check_channel(const struct fluxbase_message *message, const char *what,
@@ -22,7 +23,7 @@ static bool check_channel(const struct fluxbase_message *message, const char *wh
         return fluxbase_refuse(refusal, WIRE_CODE_SUBSCRIPTION_FAILED, "channel is required for %s",
                                what);
     }
-    if (!is_room(message->channel)) {
+    if (!fluxbase_is_room(message)) {
         return fluxbase_refuse(refusal, WIRE_CODE_INVALID_CHANNEL,
                                "invalid channel: %s goes to broadcast:{topic} or presence:{room}",
                                what);

@@ -152,7 +152,7 @@ static bool plain_text(struct rt_span object, const char *name, struct rt_span *
 }
 
 /* Why not, or NULL. */
-static const char *read_body(struct rt_span body, struct hub_publishing *out)
+static const char *read_body(struct rt_span body, bool free_channels, struct hub_publishing *out)
 {
     if (!rt_json_valid(body)) {
         return "the body is not valid JSON";
@@ -161,7 +161,8 @@ static const char *read_body(struct rt_span body, struct hub_publishing *out)
         return "channel and event must be strings without escapes";
     }
     enum fluxbase_channel_kind kind = fluxbase_channel_parse(out->channel).kind;
-    if (kind != FLUXBASE_BROADCAST && kind != FLUXBASE_PRESENCE) {
+    if (kind != FLUXBASE_BROADCAST && kind != FLUXBASE_PRESENCE &&
+        (kind != FLUXBASE_FREE || !free_channels)) {
         return "channel must be broadcast:{topic} or presence:{room}";
     }
     if (out->event.data == NULL) {
@@ -181,7 +182,8 @@ static void on_body(void *ctx, struct http_exchange *exchange, struct rt_span bo
     struct request *request = ctx;
     struct fluxbase_rest *rest = request->rest;
     struct hub_publishing publishing = { .reply = request };
-    const char *why = read_body(body, &publishing);
+    const char *why = read_body(body, rest->config->realtime_free_channels, &publishing);
+    char name[FLUXBASE_CHANNEL_MAX];
 
     if (why != NULL) {
         fail_with(exchange, 400, why);
@@ -189,6 +191,7 @@ static void on_body(void *ctx, struct http_exchange *exchange, struct rt_span bo
         return;
     }
     rt_buf_append(&request->channel, publishing.channel.data, publishing.channel.len);
+    publishing.channel = fluxbase_room_name(publishing.channel, name);
     request->client = hub_join(rest->hub, &(struct hub_joining){ .ops = &hub_side,
                                                                  .dialect = rest,
                                                                  .session = request,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/fluxbase/channel.h"
 #include "edge/fluxbase/parts.h"
 
 /* A message that waits for its answer. */
@@ -55,11 +56,13 @@ static struct fluxbase_subscription *join(struct fluxbase_session *session,
     struct fluxbase_subscription *sub =
         fluxbase_subscription_new(session, message, message->channel);
 
+    char name[FLUXBASE_CHANNEL_MAX];
+
     sub->form = FLUXBASE_BY_ROOM;
     sub->implicit = implicit;
     enum hub_err err = hub_room_join(session->client,
                                      &(struct hub_room_want){
-                                         .channel = sub->names.channel,
+                                         .channel = fluxbase_room_name(sub->names.channel, name),
                                          .form = FLUXBASE_BY_ROOM,
                                          .text = sub->names.channel,
                                          .user = sub,
@@ -158,17 +161,20 @@ static void refuse_send(struct fluxbase_session *session, enum hub_err err,
 
 void fluxbase_broadcast(struct fluxbase_session *session, const struct fluxbase_message *message)
 {
+    char name[FLUXBASE_CHANNEL_MAX];
+
     if (find(session, message->channel) == NULL) {
         (void)join(session, message, true);
     }
     struct sent *sent = sent_new(session, message);
-    enum hub_err err = hub_publish(session->client, &(struct hub_publishing){
-                                                        .channel = message->channel,
-                                                        .event = message->event,
-                                                        .payload = message->payload,
-                                                        .to_sender = !message->not_to_self,
-                                                        .reply = sent,
-                                                    });
+    enum hub_err err =
+        hub_publish(session->client, &(struct hub_publishing){
+                                         .channel = fluxbase_room_name(message->channel, name),
+                                         .event = message->event,
+                                         .payload = message->payload,
+                                         .to_sender = !message->not_to_self,
+                                         .reply = sent,
+                                     });
     if (err != HUB_OK) {
         sent_free(sent);
         refuse_send(session, err, message);

@@ -2,7 +2,7 @@
  *
  * What is accepted: a subscribe names a schema and a table that survive the way through the channel's name, and wants
  * some event; an unsubscribe names something; a token is not empty; a message to a channel has a payload that is JSON. What is refused: with one of the five
- * codes and a text, and the error frame made of it is JSON.
+ * codes and a text, and the error frame made of it is JSON. Free names of channels are for texts of even length only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,13 @@ static bool same(struct rt_span a, struct rt_span b)
 static void check_room(const struct fluxbase_message *message)
 {
     enum fluxbase_channel_kind kind = fluxbase_channel_parse(message->channel).kind;
+    char name[FLUXBASE_CHANNEL_MAX];
+    struct rt_span room = fluxbase_room_name(message->channel, name);
 
+    must(kind == FLUXBASE_BROADCAST || kind == FLUXBASE_PRESENCE ||
+         (kind == FLUXBASE_FREE && message->free_channels));
+    kind = fluxbase_channel_parse(room).kind;
+    must(room.len <= FLUXBASE_CHANNEL_MAX);
     must(kind == FLUXBASE_BROADCAST || kind == FLUXBASE_PRESENCE);
     if (message->type == FLUXBASE_SEND) {
         must(rt_json_valid(message->payload) && message->payload.len <= WIRE_PAYLOAD_MAX);
@@ -126,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len > 0) {
         memcpy(text, data, len);
     }
-    if (!fluxbase_parse((struct rt_span){ text, len }, &frame, &refusal)) {
+    if (!fluxbase_parse((struct rt_span){ text, len }, len % 2 == 0, &frame, &refusal)) {
         must(frame.count == 0);
         check_refused(&message, &refusal);
     }
