@@ -11,6 +11,7 @@ pkg_search_module(MSGPACK REQUIRED IMPORTED_TARGET msgpack-c msgpack)
 pkg_check_modules(LWS REQUIRED IMPORTED_TARGET libwebsockets>=4.1.6)
 pkg_check_modules(JWT REQUIRED IMPORTED_TARGET libjwt>=1.10.2)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.13)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1>=0.2.5)
 
 # libev ships no pkg-config file.

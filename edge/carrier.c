@@ -8,6 +8,7 @@
 #include "edge/conn_internal.h"
 #include "edge/frame.h"
 #include "edge/sse/sse.h"
+#include "edge/ws_deflate.h"
 #include "runtime/buf.h"
 #include "runtime/config.h"
 #include "runtime/loop.h"
@@ -39,6 +40,8 @@ void edge_carrier_init(struct edge_carrier *carrier, const struct rt_process *pr
         .addresses = addresses_new(),
     };
     edge_metrics_init(&carrier->metrics, process->metrics);
+    frame_packer_init(&carrier->packer, carrier->config, &carrier->metrics);
+    carrier->inflater = ws_inflater_new();
     carrier->tick = rt_timer_new(carrier->loop, on_tick, carrier);
     list_init(&carrier->conns);
     list_init(&carrier->dirty);
@@ -50,6 +53,8 @@ void edge_carrier_fini(struct edge_carrier *carrier)
     rt_defer_free(carrier->flush);
     rt_timer_free(carrier->tick);
     timer_wheel_free(carrier->wheel);
+    frame_packer_fini(&carrier->packer);
+    ws_inflater_free(carrier->inflater);
     edge_frame_unref(carrier->ping);
     edge_frame_unref(carrier->comment);
     addresses_free(carrier->addresses);

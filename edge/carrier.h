@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "edge/edge_metrics.h"
+#include "edge/frame_pack.h"
 #include "edge/list.h"
 #include "edge/timer_wheel.h"
 
@@ -38,6 +39,8 @@ struct edge_carrier {
     struct list_node conns; /* all of them */
     struct list_node dirty;
     struct rt_defer *flush;
+    struct frame_packer packer; /* of all that have agreed to permessage-deflate */
+    struct ws_inflater *inflater;
     struct edge_frame *ping;
     struct edge_frame *comment;  /* the same for event streams */
     struct addresses *addresses; /* of those that were let in */

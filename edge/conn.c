@@ -315,7 +315,8 @@ struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
         .heard = now,
         .timer.fire = on_timer,
         .decoder = { .max_message = (uint32_t)carrier->config->realtime_max_message,
-                     .first_buffer = (uint32_t)carrier->config->realtime_read_buffer_size },
+                     .first_buffer = (uint32_t)carrier->config->realtime_read_buffer_size,
+                     .binary = dialect->on_binary != NULL },
     };
     plan_heartbeat(conn, now);
     conn->io = rt_io_new(carrier->loop, fd, on_io, conn);
@@ -345,6 +346,12 @@ void edge_conn_open(struct edge_conn *conn, void *dialect_ctx, enum token_err er
     }
     conn->session = conn->dialect->on_open(dialect_ctx, conn, err, identity);
     conn->request = NULL;
+}
+
+void edge_conn_set_deflate(struct edge_conn *conn, unsigned window_bits)
+{
+    conn->window_bits = (uint8_t)window_bits;
+    conn->decoder.inflater = conn->carrier->inflater;
 }
 
 void edge_conn_set_transactions(struct edge_conn *conn, bool wanted)
@@ -392,6 +399,9 @@ void edge_conn_send(struct edge_conn *conn, struct edge_frame *frame)
 {
     if (conn->state >= CONN_CLOSING) {
         return;
+    }
+    if (conn->window_bits != 0) {
+        frame = frame_pack(&conn->carrier->packer, frame, conn->window_bits);
     }
     push(conn, edge_frame_ref(frame));
     if (conn->queue.bytes > (size_t)conn->carrier->config->realtime_client_budget) {

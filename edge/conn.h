@@ -9,10 +9,11 @@
  * take, and writes one frame per system call (docs/architecture.md says what was measured).
  *
  * Receiving: RFC 6455 complete: masking enforced, fragments joined up to realtime.max_message_size,
- * UTF-8 checked, control frames answered, text only (binary: 1003). Nothing is buffered while no message
+ * UTF-8 checked, control frames answered, text only (binary: 1003, unless the dialect takes it). Nothing is buffered while no message
  * is under way. Sending: a queue of shared frames; at the end of a loop turn everything that waits goes
  * out in one writev(2). More than realtime.client_budget bytes waiting closes the connection with 4008;
- * nobody ever waits for a client.
+ * nobody ever waits for a client. A client that agreed to permessage-deflate is sent what edge/frame_pack.h makes of a frame; what counts
+ * as waiting is what is really queued.
  *
  * Closing is always by code. After edge_conn_close() the dialect hears on_close exactly once, later and
  * never inside its own call; the conn pointer is valid until on_close returns.

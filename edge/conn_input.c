@@ -15,6 +15,25 @@ static bool on_text(void *ctx, struct rt_span text)
     return conn->state == CONN_OPEN;
 }
 
+static bool on_binary(void *ctx, struct rt_span data)
+{
+    struct edge_conn *conn = ctx;
+
+    rt_counter_add(conn->carrier->metrics.messages_in, 1);
+    conn->dialect->on_binary(conn->session, conn, data);
+    return conn->state == CONN_OPEN;
+}
+
+static void on_inflated(void *ctx, enum ws_inflated result, size_t from, size_t to)
+{
+    const struct edge_conn *conn = ctx;
+    const struct edge_deflate_metrics *metrics = &conn->carrier->metrics.deflate;
+
+    rt_counter_add(metrics->inflated[result], 1);
+    rt_counter_add(metrics->inflated_before, from);
+    rt_counter_add(metrics->inflated_after, to);
+}
+
 static bool on_ping(void *ctx, struct rt_span payload)
 {
     struct edge_conn *conn = ctx;
@@ -44,6 +63,8 @@ static bool on_peer_close(void *ctx, unsigned code, struct rt_span reason)
 
 static const struct ws_sink sink = {
     .on_text = on_text,
+    .on_binary = on_binary,
+    .on_inflated = on_inflated,
     .on_ping = on_ping,
     .on_pong = on_pong,
     .on_close = on_peer_close,

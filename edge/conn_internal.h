@@ -24,6 +24,8 @@ extern const struct conn_transport conn_websocket;
 struct edge_conn *edge_conn_new(struct edge_carrier *carrier, int fd,
                                 const struct conn_transport *transport,
                                 const struct edge_dialect *dialect, struct rt_gauge *gauge);
+/* permessage-deflate is agreed; the client's window has so many bits (edge/frame_pack.h). Before anything is received. */
+void edge_conn_set_deflate(struct edge_conn *conn, unsigned window_bits);
 /* What the request asked for, before the dialect is asked. */
 void edge_conn_set_transactions(struct edge_conn *conn, bool wanted);
 /* The request, for on_open. */

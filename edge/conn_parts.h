@@ -38,10 +38,11 @@ struct edge_conn {
     uint16_t planned_code;
     uint16_t close_code; /* of the first close frame; 0: none yet */
     uint8_t state;
-    bool opened;       /* on_close is due */
-    bool blocked;      /* the socket takes no more; wait for RT_WRITE */
-    bool eof;          /* the client has stopped sending */
-    bool transactions; /* asked for in the request */
+    uint8_t window_bits; /* of permessage-deflate; 0: not agreed */
+    bool opened;         /* on_close is due */
+    bool blocked;        /* the socket takes no more; wait for RT_WRITE */
+    bool eof;            /* the client has stopped sending */
+    bool transactions;   /* asked for in the request */
 };
 
 /* Tells the loop what of the socket is of interest. */

@@ -57,6 +57,8 @@ struct edge_dialect {
                      struct identity *identity);
     /* One whole text message, valid UTF-8, at most realtime.max_message_size bytes. */
     void (*on_text)(void *session, struct edge_conn *conn, struct rt_span text);
+    /* One whole binary message, as large; NULL: the dialect has none, and they are refused with 1003. */
+    void (*on_binary)(void *session, struct edge_conn *conn, struct rt_span data);
     /* The connection is gone, for whatever reason; forget it. */
     void (*on_close)(void *session, struct edge_conn *conn);
     /* Every realtime.heartbeat_interval, spread over the clients: the dialect's own keep-alive frame. */

@@ -62,9 +62,40 @@ static void init_tables(struct edge_metrics *out, struct rt_metrics *metrics)
     }
 }
 
+static void init_deflate(struct edge_deflate_metrics *out, struct rt_metrics *metrics)
+{
+    static const char offers[] = "Handshakes that offered permessage-deflate, by result";
+    static const char *const inflated[EDGE_INFLATE_KINDS] = { "ok", "damaged", "too_long" };
+
+    out->taken = labelled(metrics, "pgtide_edge_deflate_offers_total", "result", "taken", offers);
+    out->declined =
+        labelled(metrics, "pgtide_edge_deflate_offers_total", "result", "declined", offers);
+    out->frames = rt_counter_new(metrics, "pgtide_edge_deflate_frames_total", NULL,
+                                 "Messages compressed, each once for all its receivers");
+    out->useless = rt_counter_new(metrics, "pgtide_edge_deflate_useless_total", NULL,
+                                  "Messages that compressing did not make smaller");
+    out->bytes_before = rt_counter_new(metrics, "pgtide_edge_deflate_before_bytes_total", NULL,
+                                       "Payloads of compressed messages, before");
+    out->bytes_after = rt_counter_new(metrics, "pgtide_edge_deflate_after_bytes_total", NULL,
+                                      "Payloads of compressed messages, afterwards");
+    out->sent = rt_counter_new(metrics, "pgtide_edge_deflate_sent_total", NULL,
+                               "Compressed frames queued for clients");
+    out->bytes_saved = rt_counter_new(metrics, "pgtide_edge_deflate_saved_bytes_total", NULL,
+                                      "Bytes fewer in the queues of clients because of that");
+    for (int i = 0; i < EDGE_INFLATE_KINDS; i++) {
+        out->inflated[i] = labelled(metrics, "pgtide_edge_inflate_messages_total", "result",
+                                    inflated[i], "Compressed messages from clients, by result");
+    }
+    out->inflated_before = rt_counter_new(metrics, "pgtide_edge_inflate_before_bytes_total", NULL,
+                                          "Compressed messages from clients, as received");
+    out->inflated_after = rt_counter_new(metrics, "pgtide_edge_inflate_after_bytes_total", NULL,
+                                         "Compressed messages from clients, decompressed");
+}
+
 void edge_metrics_init(struct edge_metrics *out, struct rt_metrics *metrics)
 {
     init_tables(out, metrics);
+    init_deflate(&out->deflate, metrics);
     out->accepted = rt_counter_new(metrics, "pgtide_edge_accepted_total", NULL,
                                    "TCP connections accepted on the client port");
     out->handed_over = rt_counter_new(metrics, "pgtide_edge_handed_over_total", NULL,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "edge/token.h"
+#include "edge/ws_deflate.h"
 #include "runtime/metrics.h"
 
 enum edge_refusal {
@@ -22,7 +23,27 @@ enum edge_refusal {
     EDGE_REFUSAL_COUNT,
 };
 
-enum { EDGE_CLOSE_KINDS = 13, EDGE_STATUS_KINDS = 14, EDGE_TOKEN_KINDS = TOKEN_NO_KEY + 2 };
+enum {
+    EDGE_CLOSE_KINDS = 13,
+    EDGE_STATUS_KINDS = 14,
+    EDGE_TOKEN_KINDS = TOKEN_NO_KEY + 2,
+    EDGE_INFLATE_KINDS = WS_INFLATE_TOO_LONG + 1
+};
+
+/* permessage-deflate */
+struct edge_deflate_metrics {
+    struct rt_counter *taken;    /* handshakes that agreed to it */
+    struct rt_counter *declined; /* and that offered it in vain */
+    struct rt_counter *frames;   /* compressed, once for all their receivers */
+    struct rt_counter *useless;
+    struct rt_counter *bytes_before; /* of payloads */
+    struct rt_counter *bytes_after;
+    struct rt_counter *sent; /* to clients */
+    struct rt_counter *bytes_saved;
+    struct rt_counter *inflated[EDGE_INFLATE_KINDS]; /* by enum ws_inflated */
+    struct rt_counter *inflated_before;
+    struct rt_counter *inflated_after;
+};
 
 struct edge_metrics {
     struct rt_counter *accepted;
@@ -42,6 +63,7 @@ struct edge_metrics {
     struct rt_counter *pongs;
     struct rt_gauge *queue_bytes;
     struct rt_gauge *pending;
+    struct edge_deflate_metrics deflate;
 };
 
 void edge_metrics_init(struct edge_metrics *out, struct rt_metrics *metrics);

@@ -8,7 +8,9 @@
 
 enum {
     FIN = 0x80,
+    RSV1 = 0x40, /* compressed (RFC 7692 6) */
     OPCODE_TEXT = 1,
+    OPCODE_BINARY = 2,
     OPCODE_CLOSE = 8,
     LENGTH_16 = 126,
     LENGTH_64 = 127,
@@ -16,7 +18,8 @@ enum {
     NO_STATUS = 1005,
 };
 
-static struct edge_frame *make(unsigned opcode, const void *payload, size_t len, size_t extra)
+/* `first`: RSV1 and opcode. */
+static struct edge_frame *make(unsigned first, const void *payload, size_t len, size_t extra)
 {
     size_t header = len < LENGTH_16 ? 2 : (len <= UINT16_MAX ? 4 : 10);
     struct edge_frame *frame = rt_alloc(sizeof(*frame) + header + len + extra);
@@ -25,7 +28,7 @@ static struct edge_frame *make(unsigned opcode, const void *payload, size_t len,
     frame->refs = 1;
     frame->len = (uint32_t)(header + len);
     frame->extra = (uint32_t)extra;
-    *at++ = (uint8_t)(FIN | opcode);
+    *at++ = (uint8_t)(FIN | first);
     if (header == 2) {
         *at++ = (uint8_t)len;
     } else {
@@ -42,7 +45,15 @@ static struct edge_frame *make(unsigned opcode, const void *payload, size_t len,
 
 struct edge_frame *edge_frame_text(const void *payload, size_t len)
 {
-    return make(OPCODE_TEXT, payload, len, 0);
+    return edge_frame_text_with(payload, len, NULL, 0);
+}
+
+struct edge_frame *edge_frame_binary(const void *payload, size_t len)
+{
+    struct edge_frame *frame = make(OPCODE_BINARY, payload, len, 0);
+
+    frame->packing = EDGE_FRAME_PLAIN;
+    return frame;
 }
 
 struct edge_frame *edge_frame_text_with(const void *payload, size_t len, const void *extra,
@@ -50,6 +61,7 @@ struct edge_frame *edge_frame_text_with(const void *payload, size_t len, const v
 {
     struct edge_frame *frame = make(OPCODE_TEXT, payload, len, extra_len);
 
+    frame->packing = EDGE_FRAME_PLAIN;
     if (extra_len > 0) {
         memcpy(frame->bytes + frame->len, extra, extra_len);
     }
@@ -66,6 +78,16 @@ struct rt_span edge_frame_payload(const struct edge_frame *frame)
     size_t header = frame->bytes[1] < LENGTH_16 ? 2 : (frame->bytes[1] == LENGTH_16 ? 4 : 10);
 
     return (struct rt_span){ frame->bytes + header, frame->len - header };
+}
+
+void edge_frame_set_packed(struct edge_frame *frame, struct rt_span payload)
+{
+    frame->packing = EDGE_FRAME_AS_IS;
+    if (payload.len > 0) {
+        unsigned opcode = frame->bytes[0] & ~(unsigned)FIN;
+        frame->packing = EDGE_FRAME_TWIN;
+        frame->packed = make(RSV1 | opcode, payload.data, payload.len, 0);
+    }
 }
 
 struct edge_frame *edge_frame_control(unsigned opcode, const void *payload, size_t len)
@@ -105,7 +127,11 @@ struct edge_frame *edge_frame_ref(struct edge_frame *frame)
 
 void edge_frame_unref(struct edge_frame *frame)
 {
-    if (frame != NULL && --frame->refs == 0) {
-        free(frame);
+    if (frame == NULL || --frame->refs > 0) {
+        return;
     }
+    if (frame->packed != NULL && --frame->packed->refs == 0) {
+        free(frame->packed); /* which has no twin itself */
+    }
+    free(frame);
 }

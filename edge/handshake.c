@@ -250,6 +250,7 @@ const struct handshake_request *handshake_run(struct handshake *hs, const struct
     hs->request.has_token = false;
     hs->request.transactions = false;
     hs->request.version_13 = false;
+    hs->request.deflate = head->deflate;
     hs->request.established = false;
     hs->request.response = (struct rt_span){ hs->response, 0 };
     /* From here on pair[1] is libwebsockets'. */

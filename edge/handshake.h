@@ -35,6 +35,7 @@ struct handshake_request {
     size_t token_len;
     bool transactions;       /* query: transactions=true */
     bool version_13;         /* Sec-WebSocket-Version */
+    struct ws_offer deflate; /* what the head offered */
     bool established;        /* `response` is a 101 */
     struct rt_span response; /* what libwebsockets answered */
 };

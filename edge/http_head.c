@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "edge/http_token.h"
+
 /* Besides an Upgrade to websocket. */
 static const char *const kept[] = { "host", "connection", "authorization", "sec-websocket-key",
                                     "sec-websocket-version" };
@@ -23,20 +25,14 @@ size_t http_head_length(const uint8_t *data, size_t len, size_t seen)
     return end != NULL ? (size_t)(end - data) + 4 : 0;
 }
 
-/* RFC 9110 5.6.2 */
 static bool is_token(const uint8_t *data, size_t len)
 {
-    static const char extra[] = "!#$%&'*+-.^_`|~";
+    size_t at = 0;
 
-    for (size_t i = 0; i < len; i++) {
-        uint8_t lower = data[i] | 0x20;
-        bool letter = lower >= 'a' && lower <= 'z';
-        bool digit = data[i] >= '0' && data[i] <= '9';
-        if (!letter && !digit && (data[i] == 0 || strchr(extra, data[i]) == NULL)) {
-            return false;
-        }
+    while (at < len && http_is_token_byte(data[at])) {
+        at++;
     }
-    return len > 0;
+    return at == len && len > 0;
 }
 
 static bool is_text(const uint8_t *data, size_t len)
@@ -100,13 +96,19 @@ static bool split_line(const uint8_t *data, size_t len, struct line *out)
     return true;
 }
 
-/* Returns whether the line stays. */
-static bool look_at(const struct line *line, struct http_head *head)
+/* What is wrong with the line, or NULL; *keep: whether it stays. */
+static const char *look_at(const struct line *line, struct http_head *head, bool *keep)
 {
+    *keep = false;
     if (same(line->name, line->name_len, "upgrade")) {
         bool first = !head->upgrade && same(line->value, line->value_len, "websocket");
         head->upgrade = head->upgrade || first;
-        return first;
+        *keep = first;
+        return NULL;
+    }
+    if (same(line->name, line->name_len, "sec-websocket-extensions")) {
+        struct rt_span value = { line->value, line->value_len };
+        return ws_offer_read(&head->deflate, value) ? NULL : "malformed Sec-WebSocket-Extensions";
     }
     if (same(line->name, line->name_len, "transfer-encoding")) {
         head->has_body = true;
@@ -114,11 +116,9 @@ static bool look_at(const struct line *line, struct http_head *head)
         head->has_body = head->has_body || !same(line->value, line->value_len, "0");
     }
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        if (same(line->name, line->name_len, kept[i])) {
-            return true;
-        }
+        *keep = *keep || same(line->name, line->name_len, kept[i]);
     }
-    return false;
+    return NULL;
 }
 
 /* One line without its CRLF. *keep says whether it stays. */
@@ -137,8 +137,7 @@ static const char *check_line(const uint8_t *data, size_t len, bool first, struc
     if (!split_line(data, len, &line)) {
         return "malformed header line";
     }
-    *keep = look_at(&line, head);
-    return NULL;
+    return look_at(&line, head, keep);
 }
 
 const char *http_head_check(uint8_t *data, size_t len, struct http_head *out)

@@ -6,7 +6,8 @@
  * WebSocket (CVE-2025-11677); follows "Upgrade: h2c"; and refuses every sub-protocol it was not told of.
  * So: control characters, folded lines and malformed names are refused here, and only the lines that matter
  * are left in: Host, Authorization, Connection, an Upgrade to websocket, Sec-WebSocket-Key and -Version. A
- * server may ignore what is taken out, sub-protocols and extensions included (RFC 6455 4.2.2).
+ * server may ignore what is taken out, sub-protocols and extensions included (RFC 6455 4.2.2). Offers of permessage-deflate are
+ * read before they are taken out (edge/ws_offer.h).
  *
  * Pure. Cost: one pass over the head.
  */
@@ -17,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "edge/ws_offer.h"
+
 enum { HTTP_HEAD_MAX = 16384 };
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
@@ -25,7 +28,8 @@ struct http_head {
     enum http_method method;
     bool upgrade;  /* asks for websocket */
     bool has_body; /* Transfer-Encoding, or a Content-Length other than 0 */
-    size_t len;    /* what is left of the head, with its empty line */
+    struct ws_offer deflate;
+    size_t len; /* what is left of the head, with its empty line */
 };
 
 /* Length of the head with its empty line, or 0 when that has not come yet. Bytes before `seen` have been

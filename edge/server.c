@@ -57,6 +57,28 @@ size_t edge_server_connections(const struct edge_server *server)
     return (size_t)sum;
 }
 
+static void answer_upgrade(struct edge_server *server, struct edge_conn *conn,
+                           const struct handshake_request *request)
+{
+    const struct edge_deflate_metrics *metrics = &server->carrier.metrics.deflate;
+    bool wanted = server->carrier.config->edge_compression_enabled && request->deflate.taken;
+    struct rt_buf head = { 0 };
+
+    if (wanted) {
+        ws_offer_answer(&request->deflate, request->response, &head);
+        edge_conn_set_deflate(conn, request->deflate.window_bits);
+    } else {
+        rt_buf_append(&head, request->response.data, request->response.len);
+    }
+    if (request->deflate.made) {
+        rt_counter_add(wanted ? metrics->taken : metrics->declined, 1);
+    }
+    struct edge_frame *answer = edge_frame_raw(head.data, head.len);
+    edge_conn_send(conn, answer);
+    edge_frame_unref(answer);
+    rt_buf_fini(&head);
+}
+
 /* The 101 is queued before the dialect is asked, so that both leave in one write. */
 static struct edge_conn *take_over(struct edge_server *server, struct http_client *client,
                                    size_t index, const struct handshake_request *request)
@@ -66,9 +88,7 @@ static struct edge_conn *take_over(struct edge_server *server, struct http_clien
     edge_server_tune(server, fd);
     struct edge_conn *conn = edge_conn_new(&server->carrier, fd, &conn_websocket,
                                            &server->dialects[index], server->open[index]);
-    struct edge_frame *answer = edge_frame_raw(request->response.data, request->response.len);
-    edge_conn_send(conn, answer);
-    edge_frame_unref(answer);
+    answer_upgrade(server, conn, request);
     edge_metrics_answered(&server->carrier.metrics, 101);
     return conn;
 }

@@ -19,6 +19,7 @@
 enum {
     FIN = 0x80,
     RESERVED = 0x70,
+    RSV1 = 0x40, /* a compressed message (RFC 7692 6) */
     OPCODE = 0x0f,
     MASKED = 0x80,
     LENGTH = 0x7f,
@@ -39,8 +40,10 @@ struct ws_under_way {
     bool in_payload; /* the header is complete; `left` bytes follow */
     uint64_t left;
     unsigned mask_at;    /* which byte of the mask is next */
-    bool joining;        /* a text message has begun in an earlier frame */
-    struct ws_utf8 utf8; /* of that message */
+    bool joining;        /* a message has begun in an earlier frame */
+    bool compressed;     /* that message, or the one that begins */
+    uint8_t kind;        /* TEXT or BINARY, of the same */
+    struct ws_utf8 utf8; /* of a text that is not compressed */
     struct rt_buf message;
     uint8_t control[CONTROL_MAX];
     uint8_t control_len;
@@ -57,6 +60,7 @@ static const struct ws_fault fault_in_message = { 1002, "new message inside a fr
 static const struct ws_fault fault_close = { 1002, "invalid close frame" };
 static const struct ws_fault fault_binary = { 1003, "binary messages are not supported" };
 static const struct ws_fault fault_utf8 = { 1007, "text is not UTF-8" };
+static const struct ws_fault fault_deflate = { 1007, "compressed message is damaged" };
 static const struct ws_fault fault_too_big = { 1009, "message is too long" };
 
 static unsigned opcode_of(const struct ws_under_way *now)
@@ -86,12 +90,33 @@ static size_t header_size(const struct ws_under_way *now)
     return 2 + extra + MASK_BYTES;
 }
 
+/* RSV1 is of the first frame of a message, and of nothing else. */
+static bool reserved_bits_allowed(const struct ws_decoder *decoder, const struct ws_under_way *now)
+{
+    unsigned bits = now->header[0] & RESERVED;
+    bool begins = opcode_of(now) == TEXT || opcode_of(now) == BINARY;
+
+    return bits == 0 || (bits == RSV1 && begins && decoder->inflater != NULL);
+}
+
+static const struct ws_fault *begin_message(const struct ws_decoder *decoder,
+                                            struct ws_under_way *now)
+{
+    if (now->joining) {
+        return &fault_in_message;
+    }
+    now->kind = (uint8_t)opcode_of(now);
+    now->compressed = (now->header[0] & RSV1) != 0;
+    return now->kind == BINARY && !decoder->binary ? &fault_binary : NULL;
+}
+
 /* What the first two bytes alone can be wrong with. */
-static const struct ws_fault *check_start(const struct ws_under_way *now)
+static const struct ws_fault *check_start(const struct ws_decoder *decoder,
+                                          struct ws_under_way *now)
 {
     unsigned opcode = opcode_of(now);
 
-    if ((now->header[0] & RESERVED) != 0) {
+    if (!reserved_bits_allowed(decoder, now)) {
         return &fault_reserved;
     }
     if ((opcode > BINARY && opcode < CONTROL) || opcode > WS_PONG) {
@@ -107,13 +132,19 @@ static const struct ws_fault *check_start(const struct ws_under_way *now)
     if (opcode == CONTINUATION) {
         return now->joining ? NULL : &fault_no_message;
     }
-    if (now->joining) {
-        return &fault_in_message;
-    }
-    return opcode == BINARY ? &fault_binary : NULL;
+    return begin_message(decoder, now);
 }
 
-static const struct ws_fault *check_length(struct ws_under_way *now, uint32_t max_message)
+/* Compressing makes some messages longer, by different ways of doing it differently so. */
+static uint64_t longest(const struct ws_decoder *decoder, const struct ws_under_way *now)
+{
+    uint64_t max = decoder->max_message;
+
+    return now->compressed ? max + max / 4 + 256 : max;
+}
+
+static const struct ws_fault *check_length(const struct ws_decoder *decoder,
+                                           struct ws_under_way *now)
 {
     unsigned form = now->header[1] & LENGTH;
     size_t bytes = form == LENGTH_64 ? 8 : (form == LENGTH_16 ? 2 : 0);
@@ -128,7 +159,7 @@ static const struct ws_fault *check_length(struct ws_under_way *now, uint32_t ma
     if ((form == LENGTH_16 && length < LENGTH_16) || (form == LENGTH_64 && length <= UINT16_MAX)) {
         return &fault_length;
     }
-    if (!is_control(now) && length + now->message.len > max_message) {
+    if (!is_control(now) && length + now->message.len > longest(decoder, now)) {
         return &fault_too_big;
     }
     now->left = length;
@@ -136,8 +167,9 @@ static const struct ws_fault *check_length(struct ws_under_way *now, uint32_t ma
 }
 
 /* Takes header bytes; *taken says how many. in_payload is set when the header is complete. */
-static const struct ws_fault *take_header(struct ws_under_way *now, const uint8_t *data, size_t len,
-                                          uint32_t max_message, size_t *taken)
+static const struct ws_fault *take_header(const struct ws_decoder *decoder,
+                                          struct ws_under_way *now, const uint8_t *data, size_t len,
+                                          size_t *taken)
 {
     *taken = 0;
     while (now->header_len < header_size(now)) {
@@ -146,7 +178,7 @@ static const struct ws_fault *take_header(struct ws_under_way *now, const uint8_
         }
         now->header[now->header_len++] = data[(*taken)++];
         if (now->header_len == 2) {
-            const struct ws_fault *fault = check_start(now);
+            const struct ws_fault *fault = check_start(decoder, now);
             if (fault != NULL) {
                 return fault;
             }
@@ -154,7 +186,7 @@ static const struct ws_fault *take_header(struct ws_under_way *now, const uint8_
     }
     now->in_payload = true;
     now->mask_at = 0;
-    return check_length(now, max_message);
+    return check_length(decoder, now);
 }
 
 /* --- payload --- */
@@ -229,24 +261,56 @@ static const struct ws_fault *end_control(struct ws_under_way *now, const struct
     return fault;
 }
 
-/* `data` is the unmasked end of the frame, or all of it. */
-static const struct ws_fault *end_data(struct ws_under_way *now, struct rt_span data,
-                                       const struct ws_sink *sink, void *ctx, bool *go_on)
+static bool hand_on(const struct ws_under_way *now, struct rt_span message,
+                    const struct ws_sink *sink, void *ctx)
 {
+    return now->kind == TEXT ? sink->on_text(ctx, message) : sink->on_binary(ctx, message);
+}
+
+static const struct ws_fault *end_compressed(const struct ws_decoder *decoder,
+                                             const struct ws_under_way *now, struct rt_span message,
+                                             const struct ws_sink *sink, void *ctx, bool *go_on)
+{
+    struct rt_buf plain = { 0 };
+    const struct ws_fault *fault = NULL;
+    enum ws_inflated result = ws_inflate(decoder->inflater, message, decoder->max_message, &plain);
+
+    sink->on_inflated(ctx, result, message.len, plain.len);
+    if (result != WS_INFLATED) {
+        fault = result == WS_INFLATE_TOO_LONG ? &fault_too_big : &fault_deflate;
+    } else if (now->kind == TEXT && !ws_utf8_valid(plain.data, plain.len)) {
+        fault = &fault_utf8;
+    } else {
+        *go_on = hand_on(now, rt_buf_span(&plain), sink, ctx);
+    }
+    rt_buf_fini(&plain);
+    return fault;
+}
+
+/* `data` is the unmasked end of the frame, or all of it. */
+static const struct ws_fault *end_data(const struct ws_decoder *decoder, struct ws_under_way *now,
+                                       struct rt_span data, const struct ws_sink *sink, void *ctx,
+                                       bool *go_on)
+{
+    const struct ws_fault *fault = NULL;
+
     if (!is_final(now)) {
         now->joining = true;
         end_frame(now);
         return NULL;
     }
-    if (!ws_utf8_complete(&now->utf8)) {
-        return &fault_utf8;
+    struct rt_span message = now->message.len > 0 ? rt_buf_span(&now->message) : data;
+    if (now->compressed) {
+        fault = end_compressed(decoder, now, message, sink, ctx, go_on);
+    } else if (!ws_utf8_complete(&now->utf8)) {
+        fault = &fault_utf8;
+    } else {
+        *go_on = hand_on(now, message, sink, ctx);
     }
-    struct rt_span text = now->message.len > 0 ? rt_buf_span(&now->message) : data;
-    *go_on = sink->on_text(ctx, text);
     rt_buf_fini(&now->message);
     now->joining = false;
     end_frame(now);
-    return NULL;
+    return fault;
 }
 
 static void keep(struct ws_under_way *now, const uint8_t *data, size_t len, uint32_t first_buffer)
@@ -257,9 +321,9 @@ static void keep(struct ws_under_way *now, const uint8_t *data, size_t len, uint
     }
 }
 
-static const struct ws_fault *take_payload(struct ws_decoder *decoder, struct ws_under_way *now,
-                                           struct rt_span part, const struct ws_sink *sink,
-                                           void *ctx, bool *go_on)
+static const struct ws_fault *take_payload(const struct ws_decoder *decoder,
+                                           struct ws_under_way *now, struct rt_span part,
+                                           const struct ws_sink *sink, void *ctx, bool *go_on)
 {
     now->left -= part.len;
     if (is_control(now)) {
@@ -267,14 +331,15 @@ static const struct ws_fault *take_payload(struct ws_decoder *decoder, struct ws
         now->control_len = (uint8_t)(now->control_len + part.len);
         return now->left == 0 ? end_control(now, sink, ctx, go_on) : NULL;
     }
-    if (!ws_utf8_feed(&now->utf8, part.data, part.len)) {
+    bool is_text = now->kind == TEXT && !now->compressed;
+    if (is_text && !ws_utf8_feed(&now->utf8, part.data, part.len)) {
         return &fault_utf8;
     }
     bool whole = now->left == 0 && is_final(now) && now->message.len == 0;
     if (!whole) {
         keep(now, part.data, part.len, decoder->first_buffer);
     }
-    return now->left == 0 ? end_data(now, part, sink, ctx, go_on) : NULL;
+    return now->left == 0 ? end_data(decoder, now, part, sink, ctx, go_on) : NULL;
 }
 
 /* --- exports --- */
@@ -305,7 +370,7 @@ const struct ws_fault *ws_decoder_feed(struct ws_decoder *decoder, uint8_t *data
     while (fault == NULL && go_on && (len > 0 || (now->in_payload && now->left == 0))) {
         size_t taken = 0;
         if (!now->in_payload) {
-            fault = take_header(now, data, len, decoder->max_message, &taken);
+            fault = take_header(decoder, now, data, len, &taken);
         } else {
             taken = now->left < len ? (size_t)now->left : len;
             unmask(now, data, taken);

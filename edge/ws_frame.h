@@ -3,7 +3,11 @@
  * Checks everything the protocol lets a server check, and stops at the first violation with the close
  * code the RFC names for it: 1002 (reserved bits and opcodes, no mask, fragmented or long control frame,
  * length not in its shortest form or past 63 bits, continuation of nothing, bad close code), 1003
- * (binary), 1007 (not UTF-8), 1009 (longer than max_message, known from the header alone).
+ * (binary, unless it is wanted), 1007 (not UTF-8), 1009 (longer than max_message, known from the header alone).
+ *
+ * With permessage-deflate (RFC 7692) a message whose first frame has RSV1 is collected as it came, up to a quarter more than max_message,
+ * and decompressed when it is whole: 1009 as soon as that exceeds max_message, 1007 when it is damaged. Its text is
+ * looked at then, not before.
  *
  * Memory: nothing while no message is under way; then one block that starts at `first_buffer` and grows with
  * what has really come, not with what a header promises. A message that came whole is handed on from the
@@ -18,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "edge/ws_deflate.h"
 #include "runtime/buf.h"
 
 enum { WS_PING = 9, WS_PONG = 10, WS_CLOSE = 8 };
@@ -29,6 +34,8 @@ struct ws_decoder {
     struct ws_under_way *under_way; /* NULL between messages */
     uint32_t max_message;           /* bytes */
     uint32_t first_buffer;          /* bytes */
+    struct ws_inflater *inflater;   /* NULL: permessage-deflate is not agreed */
+    bool binary;                    /* binary messages are wanted */
 };
 
 /* Why a connection must be closed. Static; the text is for the close frame. */
@@ -40,6 +47,10 @@ struct ws_fault {
 /* Spans are valid during the call. Return false to stop: the rest of the input is dropped. */
 struct ws_sink {
     bool (*on_text)(void *ctx, struct rt_span text);
+    bool (*on_binary)(void *ctx,
+                      struct rt_span data); /* never called where decoder.binary is false */
+    /* A compressed message is whole; `from` and `to` are its bytes before and after. The message follows, or a fault does. */
+    void (*on_inflated)(void *ctx, enum ws_inflated result, size_t from, size_t to);
     bool (*on_ping)(void *ctx, struct rt_span payload);
     bool (*on_pong)(void *ctx, struct rt_span payload);
     /* code: WS_NO_STATUS, or one that a client may send; reason is UTF-8. */

@@ -78,7 +78,7 @@ static const char *objection(const yaml_event_t *event, int depth, int documents
         return tags;
     }
     if (depth > DEPTH_MAX) {
-        return "nested too deeply; options are at most two levels deep";
+        return "nested too deeply; options are at most three levels deep";
     }
     return documents > 1 ? "a second document (---) starts here; a configuration is one document"
                          : NULL;

@@ -1,5 +1,5 @@
 /* fuzz_ws_frame.c - a client's byte stream, fed twice: at once, and cut into pieces whose sizes the first
- * bytes of the input choose.
+ * bytes of the input choose. With the top bit of the first one, permessage-deflate is agreed and binary messages are wanted.
  *
  * Property: both ways give the same events and the same end; every text is UTF-8 and within the limit; every close
  * code is one that a client may send; and after the end nothing is kept.
@@ -65,12 +65,36 @@ static bool on_close(void *ctx, unsigned code, struct rt_span reason)
     return false;
 }
 
-static const struct ws_sink sink = { on_text, on_ping, on_pong, on_close };
+static bool on_binary(void *ctx, struct rt_span data)
+{
+    require(data.len <= MAX_MESSAGE);
+    return note(ctx, 'b', data);
+}
+
+static void on_inflated(void *ctx, enum ws_inflated result, size_t from, size_t to)
+{
+    require(to <= MAX_MESSAGE + 1 && (result == WS_INFLATE_TOO_LONG) == (to > MAX_MESSAGE));
+    struct outcome *out = ctx;
+    rt_buf_printf(&out->events, "z%d:%zu-%zu", result, from, to);
+}
+
+static const struct ws_sink sink = {
+    .on_text = on_text,
+    .on_binary = on_binary,
+    .on_inflated = on_inflated,
+    .on_ping = on_ping,
+    .on_pong = on_pong,
+    .on_close = on_close,
+};
 
 /* cut_count 0: in one piece. */
-static struct outcome run(struct rt_span input, const uint8_t *cuts, size_t cut_count)
+static struct outcome run(struct rt_span input, const uint8_t *cuts, size_t cut_count,
+                          struct ws_inflater *inflater)
 {
-    struct ws_decoder decoder = { .max_message = MAX_MESSAGE, .first_buffer = FIRST_BUFFER };
+    struct ws_decoder decoder = { .max_message = MAX_MESSAGE,
+                                  .first_buffer = FIRST_BUFFER,
+                                  .inflater = inflater,
+                                  .binary = inflater != NULL };
     const struct ws_fault *fault = NULL;
     struct outcome out = { .closed = false };
     size_t turn = 0;
@@ -101,13 +125,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     }
     struct rt_span input = { data + cuts, len - cuts };
-    struct outcome whole = run(input, NULL, 0);
-    struct outcome pieces = run(input, data, cuts);
+    struct ws_inflater *inflater = (data[0] & 0x80) != 0 ? ws_inflater_new() : NULL;
+    struct outcome whole = run(input, NULL, 0, inflater);
+    struct outcome pieces = run(input, data, cuts, inflater);
 
     require(whole.closed == pieces.closed && whole.fault == pieces.fault);
     require(whole.events.len == pieces.events.len);
     require(whole.events.len == 0 ||
             memcmp(whole.events.data, pieces.events.data, whole.events.len) == 0);
+    ws_inflater_free(inflater);
     rt_buf_fini(&whole.events);
     rt_buf_fini(&pieces.events);
     return 0;

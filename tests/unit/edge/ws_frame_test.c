@@ -57,7 +57,9 @@ static bool on_close(void *ctx, unsigned code, struct rt_span reason)
     return false;
 }
 
-static const struct ws_sink sink = { on_text, on_ping, on_pong, on_close };
+static const struct ws_sink sink = {
+    .on_text = on_text, .on_ping = on_ping, .on_pong = on_pong, .on_close = on_close
+};
 
 static int setup(void **state)
 {

@@ -37,6 +37,17 @@ static void test_groups_may_be_written_in_flow_style_or_with_dots(void **state)
     assert_string_equal(f->config->log_level, "debug");
 }
 
+static void test_groups_may_hold_groups(void **state)
+{
+    struct fixture *f = *state;
+    assert_loads(f, "edge:\n  compression:\n    enabled: false\n    threshold: 2KiB\n"
+                    "edge.compression.level: 6\n");
+
+    assert_false(f->config->edge_compression_enabled);
+    assert_int_equal(f->config->edge_compression_threshold, 2048);
+    assert_int_equal(f->config->edge_compression_level, 6);
+}
+
 static void test_durations_have_units(void **state)
 {
     struct fixture *f = *state;
@@ -182,7 +193,7 @@ static void test_yaml_that_a_configuration_does_not_need_is_refused(void **state
         f, "shards: 1\n---\nshards: 2\n",
         "pgtide.yml:2: a second document (---) starts here; a configuration is one document\n");
     assert_refused(f, "log: [[[[[[[[[[1]]]]]]]]]]\n",
-                   "pgtide.yml:1: nested too deeply; options are at most two levels deep\n");
+                   "pgtide.yml:1: nested too deeply; options are at most three levels deep\n");
 }
 
 static void test_broken_yaml_is_refused_with_its_line(void **state)
@@ -211,6 +222,7 @@ int main(void)
         CONFIG_TEST(test_without_sources_every_option_has_its_default),
         CONFIG_TEST(test_the_block_of_the_fluxbase_manual_loads_as_it_stands),
         CONFIG_TEST(test_groups_may_be_written_in_flow_style_or_with_dots),
+        CONFIG_TEST(test_groups_may_hold_groups),
         CONFIG_TEST(test_durations_have_units),
         CONFIG_TEST(test_sizes_may_have_binary_units),
         CONFIG_TEST(test_values_out_of_range_are_told_the_range),
