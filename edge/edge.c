@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "edge/echo.h"
 #include "edge/fluxbase/fluxbase.h"
 #include "edge/fluxbase/rest.h"
 #include "edge/hub.h"
@@ -14,6 +15,7 @@
 #include "runtime/buf.h"
 #include "runtime/config.h"
 #include "runtime/keys.h"
+#include "runtime/log.h"
 #include "runtime/loop.h"
 
 struct edge {
@@ -52,6 +54,45 @@ static void edge_stop(void *tier)
     free(edge);
 }
 
+enum { DIALECTS_MAX = 4 + STATICBACKEND_PATHS };
+
+/* The last one, and only when it is asked for. */
+static size_t add_echo(const struct edge *edge, struct edge_dialect dialects[DIALECTS_MAX],
+                       size_t count)
+{
+    if (!edge->process->config->edge_diagnostics_echo) {
+        return count;
+    }
+    dialects[count] = edge_echo_dialect;
+    rt_log_warn(
+        edge->process->log, "edge.diagnostics", RT_S("path", EDGE_ECHO_PATH),
+        RT_S("effect",
+             "whoever reaches the client port can make this edge send back what they send"),
+        RT_S("hint",
+             "edge.diagnostics.echo is for tests of conformance; turn it off where clients are"));
+    return count + 1;
+}
+
+static struct edge_server *make_server(const struct edge *edge)
+{
+    struct edge_dialect dialects[DIALECTS_MAX] = { fluxbase_dialect, fluxbase_rest_dialect,
+                                                   llana_dialect() };
+    void *owners[DIALECTS_MAX] = { edge->fluxbase, edge->fluxbase_rest,
+                                   llana_dialect_ctx(edge->llana) };
+    for (size_t i = 0; i < STATICBACKEND_PATHS; i++) {
+        dialects[3 + i] = staticbackend_dialects[i];
+        owners[3 + i] = edge->staticbackend;
+    }
+    size_t count = add_echo(edge, dialects, 3 + STATICBACKEND_PATHS);
+    return edge_server_new(&(struct edge_server_config){
+        .process = edge->process,
+        .verifier = edge->verifier,
+        .dialects = dialects,
+        .dialect_ctx = owners,
+        .dialect_count = count,
+    });
+}
+
 static bool make_parts(struct edge *edge)
 {
     struct rt_process *process = edge->process;
@@ -80,22 +121,7 @@ static bool make_parts(struct edge *edge)
     if (edge->staticbackend == NULL) {
         return false;
     }
-    struct edge_dialect dialects[3 + STATICBACKEND_PATHS] = { fluxbase_dialect,
-                                                              fluxbase_rest_dialect,
-                                                              llana_dialect() };
-    void *owners[3 + STATICBACKEND_PATHS] = { edge->fluxbase, edge->fluxbase_rest,
-                                              llana_dialect_ctx(edge->llana) };
-    for (size_t i = 0; i < STATICBACKEND_PATHS; i++) {
-        dialects[3 + i] = staticbackend_dialects[i];
-        owners[3 + i] = edge->staticbackend;
-    }
-    edge->server = edge_server_new(&(struct edge_server_config){
-        .process = process,
-        .verifier = edge->verifier,
-        .dialects = dialects,
-        .dialect_ctx = owners,
-        .dialect_count = sizeof owners / sizeof owners[0],
-    });
+    edge->server = make_server(edge);
     return edge->server != NULL;
 }
 

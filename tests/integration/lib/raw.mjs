@@ -15,7 +15,9 @@ export class RawSocket {
     await new Promise((done, fail) => raw.socket.once('connect', done).once('error', fail))
     if (upgrade) {
       raw.write(request(path, headers))
-      raw.status = (await raw.head()).status
+      const head = await raw.head()
+      raw.status = head.status
+      raw.extensions = head.text.match(/^sec-websocket-extensions: *(.*)$/im)?.[1] ?? null
     }
     return raw
   }
@@ -56,7 +58,7 @@ export class RawSocket {
     this.buffer = this.buffer.subarray(size)
     const short = raw[1] & 127
     const payload = raw.subarray(short < 126 ? 2 : short === 126 ? 4 : 10)
-    return { fin: (raw[0] & 128) !== 0, opcode: raw[0] & 15, masked: (raw[1] & 128) !== 0, payload }
+    return { fin: (raw[0] & 128) !== 0, rsv: (raw[0] >> 4) & 7, opcode: raw[0] & 15, masked: (raw[1] & 128) !== 0, payload }
   }
 
   // The close code the server gives, skipping other frames.
