@@ -1,8 +1,9 @@
 /* tests/bench/bench_clients.c - many WebSocket clients in one epoll loop, for measuring an edge.
  *
- *   bench-clients PORT CLIENTS CHANNEL EXPECT SECONDS [TOKEN]
+ *   bench-clients PORT CLIENTS CHANNEL EXPECT SECONDS [TOKEN [deflate]]
  *
- * TOKEN: of all clients, or @FILE with one in each line, client by client.
+ * TOKEN: of all clients, or @FILE with one in each line, client by client; "-": none. deflate: permessage-deflate is offered; a
+ * compressed frame counts as a change, without being looked at.
  *
  * Opens CLIENTS connections to 127.0.0.1:PORT, subscribes each to CHANNEL, prints "ready", and then counts change
  * frames until every client has EXPECT of them, SECONDS are over, or standard input closes. With EXPECT 0 it only
@@ -53,6 +54,7 @@ struct bench {
     uint64_t frames;
     uint64_t bytes;
     int finished;
+    bool deflate;
     int acked;
     int lost;
     uint64_t disorder; /* records whose id is not one more than the one before */
@@ -129,8 +131,9 @@ static void open_client(struct bench *bench, struct client *client, int index, u
     snprintf(request, sizeof(request),
              "GET /realtime%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: "
              "Upgrade\r\n"
-             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-             token != NULL ? "?token=" : "", token != NULL ? token : "");
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n",
+             token != NULL ? "?token=" : "", token != NULL ? token : "",
+             bench->deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
     write_all(client->fd, request, strlen(request));
     size_t got = 0;
     char answer[2048];
@@ -187,6 +190,18 @@ static void check_order(struct bench *bench, struct client *client, const uint8_
     client->row = row;
 }
 
+static void count_change(struct bench *bench, struct client *client, double now)
+{
+    bench->frames++;
+    if (bench->first == 0) {
+        bench->first = now;
+    }
+    bench->last = now;
+    if (++client->frames == bench->expect) {
+        bench->finished++;
+    }
+}
+
 static void on_frame(struct bench *bench, struct client *client, const uint8_t *payload, size_t len,
                      double now)
 {
@@ -204,14 +219,7 @@ static void on_frame(struct bench *bench, struct client *client, const uint8_t *
     if (len < sizeof(change) - 1 || memcmp(payload, change, sizeof(change) - 1) != 0) {
         return;
     }
-    bench->frames++;
-    if (bench->first == 0) {
-        bench->first = now;
-    }
-    bench->last = now;
-    if (++client->frames == bench->expect) {
-        bench->finished++;
-    }
+    count_change(bench, client, now);
     check_order(bench, client, payload, len);
     /* Very many frames: some of them will do. */
     if (bench->expect > 100000 && client->frames % 64 != 0) {
@@ -258,7 +266,9 @@ static size_t parse(struct bench *bench, struct client *client, const uint8_t *d
             }
             break;
         }
-        if ((data[at] & 15u) == 1) {
+        if ((data[at] & 0x4fu) == 0x41) {
+            count_change(bench, client, now);
+        } else if ((data[at] & 15u) == 1) {
             on_frame(bench, client, data + at + header, (size_t)size, now);
         }
         at += header + (size_t)size;
@@ -350,12 +360,14 @@ static void report(struct bench *bench)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "usage: bench-clients PORT CLIENTS CHANNEL EXPECT SECONDS [TOKEN]\n");
+        fprintf(stderr, "usage: bench-clients PORT CLIENTS CHANNEL EXPECT SECONDS "
+                        "[TOKEN [deflate]]\n");
         return 2;
     }
     struct bench bench = { .clients = atoi(argv[2]),
                            .channel = argv[3],
-                           .expect = strtoull(argv[4], NULL, 10) };
+                           .expect = strtoull(argv[4], NULL, 10),
+                           .deflate = argc > 7 && strcmp(argv[7], "deflate") == 0 };
     double seconds = atof(argv[5]);
     bench.epoll = epoll_create1(EPOLL_CLOEXEC);
     bench.all = calloc((size_t)bench.clients, sizeof(*bench.all));
@@ -364,7 +376,7 @@ int main(int argc, char **argv)
     if (bench.all == NULL || bench.buffer == NULL || bench.samples == NULL) {
         die("memory");
     }
-    const char *token = argc > 6 ? argv[6] : NULL;
+    const char *token = argc > 6 && strcmp(argv[6], "-") != 0 ? argv[6] : NULL;
     FILE *tokens = token != NULL && token[0] == '@' ? fopen(token + 1, "re") : NULL;
     for (int i = 0; i < bench.clients; i++) {
         char line[2048];
