@@ -46,7 +46,8 @@ static void init_tables(struct edge_metrics *out, struct rt_metrics *metrics)
         out->closes[i] =
             labelled(metrics, "pgtide_edge_closes_total", "code", value,
                      "Client connections that ended, by the code of the first close frame; "
-                     "1005 is a close without a code, broken is none at all");
+                     "1005 is a close without a code, broken is none at all; a client that "
+                     "polls has the code that its close frame would have had");
     }
     for (int i = 0; i < EDGE_STATUS_KINDS; i++) {
         (void)snprintf(text, sizeof(text), "%u", statuses[i]);

@@ -98,10 +98,13 @@ static void on_message(void *owner, struct rt_span text)
     conn->engine->config.app->on_message(conn->user, text);
 }
 
-static void closed(void *owner, const char *reason)
+static void closed(void *owner, unsigned code, bool polling, const char *reason)
 {
     struct engineio_conn *conn = owner;
 
+    if (polling) {
+        edge_metrics_closed(&conn->engine->carrier->metrics, code);
+    }
     rt_log_debug(conn->engine->config.process->log, "engineio.closed", RT_S("reason", reason));
     engineio_mark(conn);
 }

@@ -45,6 +45,9 @@ static void poll(struct engineio_conn *conn, struct http_exchange *exchange)
     if (eio_session_poll(conn->session, exchange) != EIO_TAKEN) {
         refuse(conn->engine, exchange, EIO_BAD_REQUEST);
     }
+    if (eio_session_is_closed(conn->session)) {
+        engineio_mark(conn); /* it may have waited for this poll only, to be told that it is over */
+    }
 }
 
 static void on_post_body(void *ctx, struct http_exchange *exchange, struct rt_span body)

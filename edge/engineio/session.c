@@ -32,6 +32,7 @@ struct eio_session {
     char sid[EIO_SID_LEN + 1];
     bool probed;
     bool posting;
+    bool polling; /* no WebSocket is or was the transport */
     bool closed;
 };
 
@@ -192,18 +193,17 @@ static void end(struct eio_session *session, unsigned code, const char *reason, 
     session->closed = true;
     session->ping_due = 0;
     session->pong_due = 0;
-    bool polling = session->ws == NULL;
     bool waited = session->poll != NULL;
     close_probe(session, EDGE_CLOSE_NORMAL, "");
-    if (polling && waited) {
+    if (session->polling && waited) {
         answer_with(session, told);
-    } else if (polling && told == EIO_CLOSE) {
+    } else if (session->polling && told == EIO_CLOSE) {
         session->tell_due = now(session) + TELL_TIMEOUT;
         arm(session);
     }
     close_ws(session, code, reason);
     drop_queue(session);
-    session->ops->closed(session->owner, reason);
+    session->ops->closed(session->owner, code, session->polling, reason);
 }
 
 void eio_session_close(struct eio_session *session, unsigned code, const char *reason)
@@ -269,6 +269,7 @@ static bool take_text(struct eio_session *session, struct rt_span text)
 static void go_over(struct eio_session *session)
 {
     session->ws = session->probe;
+    session->polling = false;
     session->probe = NULL;
     session->probed = false;
     session->upgrade_due = 0;
@@ -453,6 +454,7 @@ struct eio_session *eio_session_new(const struct eio_session_ops *ops, void *own
     session->owner = owner;
     session->settings = settings;
     session->ws = ws;
+    session->polling = ws == NULL;
     memcpy(session->sid, sid, sizeof(session->sid));
     eio_open_packet(&open, &(struct eio_open){ .sid = sid,
                                                .can_upgrade = ws == NULL,

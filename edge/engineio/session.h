@@ -40,7 +40,8 @@ struct eio_session_ops {
     void (*ws_close)(void *owner, void *ws, unsigned code, const char *reason);
     void (*answer_poll)(void *owner, void *poll, struct rt_span body);
     void (*on_message)(void *owner, struct rt_span text); /* behind the "4" */
-    void (*closed)(void *owner, const char *reason);
+    /* `polling`: no WebSocket was its transport, so nobody else counts this end. */
+    void (*closed)(void *owner, unsigned code, bool polling, const char *reason);
     void (*set_timer)(void *owner, rt_usec due); /* instead of the one before */
     /* eio_session_flush() at the end of the turn, so that a poll takes everything that comes in it. */
     void (*flush_later)(void *owner);

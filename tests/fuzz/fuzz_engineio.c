@@ -58,11 +58,12 @@ static void on_message(void *owner, struct rt_span text)
     must(!((struct world *)owner)->closed);
 }
 
-static void closed(void *owner, const char *reason)
+static void closed(void *owner, unsigned code, bool polling, const char *reason)
 {
     struct world *w = owner;
 
-    must(!w->closed && reason != NULL);
+    (void)polling;
+    must(!w->closed && code >= 1000 && reason != NULL);
     w->closed = true;
 }
 

@@ -22,6 +22,8 @@ struct world {
     struct rt_buf told;
     rt_usec now;
     rt_usec due;
+    unsigned closed_with;
+    bool closed_polling;
     int poll; /* its address is a poll */
     int ws;
     int other_ws;
@@ -63,11 +65,13 @@ static void on_message(void *owner, struct rt_span text)
     rt_buf_printf(&w->told, "message %.*s\n", (int)text.len, (const char *)text.data);
 }
 
-static void closed(void *owner, const char *reason)
+static void closed(void *owner, unsigned code, bool polling, const char *reason)
 {
     struct world *w = owner;
 
     (void)reason;
+    w->closed_with = code;
+    w->closed_polling = polling;
     rt_buf_puts(&w->told, "closed\n");
 }
 
@@ -332,6 +336,7 @@ static void test_the_upgrade(void **state)
     assert_int_equal(eio_session_ws_open(w->session, &w->other_ws), EIO_NOT_NOW);
     eio_session_ws_gone(w->session, &w->ws);
     check(w, "closed\n");
+    assert_false(w->closed_polling); /* its WebSocket has been counted */
 }
 
 static void test_an_upgrade_that_fails(void **state)
@@ -388,6 +393,8 @@ static void test_the_budget(void **state)
     check(w, "");
     send_text(w, text);
     check(w, "closed\n");
+    assert_int_equal(w->closed_with, 4008);
+    assert_true(w->closed_polling);
     poll_it(w);
     check(w, "poll 1\n");
 }
