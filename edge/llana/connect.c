@@ -140,17 +140,35 @@ static bool is_listed(const char *list, const char *name)
     return false;
 }
 
-/* `token` is who the token says; NULL: there was none. Not moved. */
+/* Llana's own tokens name no role: who shows one reads as llana.database_role, whose policies look at the claims. One that names a role
+ * gets what auth.roles makes of it. */
+static bool names_role(const struct identity *token)
+{
+    json_t *claims = json_loadb(token->claims, token->claims_len, 0, NULL);
+    const char *role = json_string_value(json_object_get(claims, "role"));
+    bool names = role != NULL && role[0] != '\0';
+
+    json_decref(claims);
+    return names;
+}
+
+/* `token` is who the token says; NULL: there was none. Its claims are moved. */
 static void let_in(struct llana_session *session, struct identity *token)
 {
     struct llana *llana = session->llana;
     struct identity identity = { .role = "" };
+    struct identity reader;
 
     if (!is_listed(llana->config->llana_rls_tables, session->table)) {
         llana_reader_identity(llana->process, &identity);
     } else if (token != NULL) {
         session->unrestricted = true;
         identity = *token;
+        if (!names_role(token)) {
+            llana_reader_identity(llana->process, &reader);
+            memcpy(identity.role, reader.role, sizeof(identity.role));
+            identity_fini(&reader);
+        }
         *token = (struct identity){ .role = "" };
         identity.expires =
             0; /* an open socket is not cut when its token expires: llana.identity_ttl_ms */

@@ -375,8 +375,10 @@ struct llana_feed *llana_feed_new(const struct llana_feed_config *config)
         (struct source){ .table = settings->llana_role_table, .key = "id" };
     feed->sources[LLANA_PUBLIC] =
         (struct source){ .table = settings->llana_public_table, .key = "id" };
-    feed->sources[LLANA_USERS] = (struct source){ .table = settings->llana_user_table,
-                                                  .key = settings->llana_user_identity_column };
+    const char *users = settings->llana_user_table;
+    feed->sources[LLANA_USERS] =
+        (struct source){ .table = users[0] != '\0' ? users : settings->llana_auth_user_table,
+                         .key = settings->llana_user_identity_column };
     for (int i = 0; i < LLANA_SOURCES; i++) {
         feed->sources[i].feed = feed;
         feed->sources[i].kind = (enum llana_source)i;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { System, until } from './lib/system.mjs'
-import { connect, llanaTables, token } from './lib/llana.mjs'
+import { connect, llanaTables, spread, token } from './lib/llana.mjs'
 
 let system
 before(async () => {
@@ -74,7 +74,7 @@ test('what is missed is judged as what comes: own records only', async () => {
 })
 
 test('an edge is killed: its clients go on at another, and miss nothing', async () => {
-  const clients = await Promise.all(Array.from({ length: 9 }, (_, at) => connect(system, { table: 'Customer', token: token(system, 1), transports: Object.values(MODES)[at % 3] })))
+  const clients = await spread(system, 9, at => connect(system, { table: 'Customer', token: token(system, 1), transports: Object.values(MODES)[at % 3] }))
   const first = await insert(2)
   for (const client of clients) assert.deepEqual(ids(await client.take(2)), first)
   await system.kill('edge-0')
@@ -93,7 +93,7 @@ test('an edge is killed: its clients go on at another, and miss nothing', async 
 })
 
 test('an edge drains: its clients are told to go and miss nothing', async () => {
-  const clients = await Promise.all(Array.from({ length: 9 }, (_, at) => connect(system, { table: 'Customer', token: token(system, 1), transports: Object.values(MODES)[at % 3] })))
+  const clients = await spread(system, 9, at => connect(system, { table: 'Customer', token: token(system, 1), transports: Object.values(MODES)[at % 3] }))
   const draining = system.kill('edge-1', 'SIGTERM')
   const all = []
   for (let i = 0; i < 10; i++) all.push(...await insert(2))

@@ -39,8 +39,17 @@ export class LlanaClient {
     return this.events.splice(0, count).map(event => event.data)
   }
 
-  connected() {
-    return until('connected', () => this.socket.connected || (this.errors.length > 0 && Promise.reject(new Error(this.errors[0]))))
+  async connected() {
+    await until('an answer', () => this.socket.connected || (this.errors.length > 0 && !this.socket.active)) // active: it tries again itself
+    if (!this.socket.connected) throw new Error(this.errors[0])
+  }
+
+  // Everything that was sent to it before is in `events`: the answer to what it says itself comes behind.
+  async flushed() {
+    const mark = Math.random().toString(36)
+    this.socket.emit('message', mark)
+    await until('its own answer', () => this.events.some(event => event.data?.cause?.data === mark))
+    this.events = this.events.filter(event => event.data?.cause?.data !== mark)
   }
 
   async refusal() {
@@ -51,6 +60,16 @@ export class LlanaClient {
   close() {
     this.socket.close()
   }
+}
+
+// The kernel decides which edge a connection goes to: at least `count` clients, and as many more as it takes until every edge has one.
+export async function spread(system, count, each) {
+  const edges = system.processes().filter(name => name.startsWith('edge'))
+  const opened = () => Promise.all(edges.map(name => system.metric(name, 'pgtide_edge_engineio_sessions_total')))
+  const before = await opened()
+  const clients = []
+  while (clients.length < count || (await opened()).some((total, at) => total === before[at])) clients.push(await each(clients.length))
+  return clients
 }
 
 export async function connect(system, what) {
