@@ -217,7 +217,7 @@ static void become(struct sb_session *session, const struct claims *claims,
     }
     session->genuine = claims->genuine;
     if (!session->authenticated) {
-        session->settles = sb->now() + SB_SETTLING;
+        session->settles = sb->now() + sb->config->sb_rejoin_time;
     }
     session->authenticated = true;
 }

@@ -24,8 +24,6 @@
 
 #define SB_SID_LEN 36u
 #define SB_KEY_MAX 40u /* bytes of a public key */
-/* After its user is known, a stream that goes on joins what it had. */
-#define SB_SETTLING (5 * RT_SEC)
 
 struct rt_defer;
 struct rt_timer;
