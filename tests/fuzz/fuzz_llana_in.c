@@ -1,13 +1,15 @@
-/* tests/fuzz/fuzz_llana_in.c - any text as a Socket.IO packet of a client of Llana's.
+/* tests/fuzz/fuzz_llana_in.c - any text as a Socket.IO packet of a client of Llana's, and as the request that opens its session.
  *
  * What is read is of a type that clients send, with JSON that fits the type; a position that a client comes back with is one, and its
- * pid reads back as it was written. What is answered is JSON again.
+ * pid reads back as it was written. What is answered is JSON again. Of a request's head come texts within their bounds and without line ends,
+ * an address that a list of hosts with it in it has, and what the request says wins over a packet that says nothing.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "edge/http_head.h"
 #include "edge/llana/opening.h"
 #include "edge/llana/out.h"
 #include "edge/llana/socketio.h"
@@ -28,6 +30,54 @@ static void check_json(struct rt_buf *text, size_t skip)
     must(json != NULL);
     json_decref(json);
     rt_buf_clear(text);
+}
+
+static void is_one_line(const char *text)
+{
+    must(text == NULL || strpbrk(text, "\r\n") == NULL);
+}
+
+static void check_opening(const struct http_request *request, bool trust_proxy)
+{
+    struct llana_opening opening;
+    struct llana_connect connect;
+
+    llana_opening_read(request, trust_proxy, &opening);
+    is_one_line(opening.bearer);
+    is_one_line(opening.cookie);
+    is_one_line(opening.table);
+    must(memchr(opening.address, '\0', sizeof(opening.address)) != NULL);
+    must(trust_proxy || strcmp(opening.address, request->peer) == 0);
+    must(strchr(opening.address, ',') != NULL ||
+         llana_hosts_allow(opening.address, opening.address));
+    llana_connect_read(&opening, NULL, &connect);
+    must(connect.table == opening.table && !connect.has_since);
+    must(connect.token == (opening.bearer != NULL ? opening.bearer : opening.cookie));
+    must(connect.table == NULL || !llana_is_table_name(connect.table) ||
+         strlen(connect.table) <= LLANA_TABLE_MAX);
+    llana_opening_fini(&opening);
+}
+
+/* As the edge does it: a head that is none does not come this far. */
+static void check_request(const uint8_t *data, size_t len)
+{
+    size_t head_len = http_head_length(data, len, 0);
+    struct http_head head = { .method = HTTP_OTHER };
+    struct http_request request;
+
+    if (head_len == 0 || head_len > HTTP_HEAD_MAX) {
+        return;
+    }
+    uint8_t *copy = malloc(head_len);
+    memcpy(copy, data, head_len);
+    if (http_head_check(copy, head_len, &head) == NULL) {
+        memcpy(copy, data, head_len);
+        http_request_read((struct rt_span){ copy, head_len }, &request);
+        (void)strcpy(request.peer, "192.0.2.1");
+        check_opening(&request, false);
+        check_opening(&request, true);
+    }
+    free(copy);
 }
 
 static void check_connect(void *auth)
@@ -89,5 +139,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         sio_packet_fini(&packet);
     }
     free(text);
+    check_request(data, len);
     return 0;
 }

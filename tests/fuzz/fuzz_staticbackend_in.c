@@ -1,4 +1,4 @@
-/* tests/fuzz/fuzz_staticbackend_in.c - any text as a client's message on /ws and /sse/msg, as a row, and as a connection id.
+/* tests/fuzz/fuzz_staticbackend_in.c - any text as a client's message on /ws and /sse/msg, as a row, as cookies, as a repository's name, and as a connection id.
  *
  * A message that is accepted has texts in all its members and no channel that could break a name on the links; what is said in
  * answer is one JSON value. A row is read and written back without a step past its end; whom it belongs to is a piece of it. An id names a
@@ -11,6 +11,7 @@
 #include "edge/staticbackend/document.h"
 #include "edge/staticbackend/in.h"
 #include "edge/staticbackend/out.h"
+#include "edge/staticbackend/parts.h"
 #include "edge/staticbackend/permission.h"
 #include "edge/staticbackend/sid.h"
 
@@ -92,6 +93,25 @@ static void check_row(struct rt_span text)
     rt_buf_fini(&out);
 }
 
+static void check_cookies(struct rt_span text)
+{
+    struct rt_span value;
+
+    if (sb_cookie(text, "pk", &value)) {
+        must(is_within(value, text) && memchr(value.data, ';', value.len) == NULL);
+    }
+}
+
+/* Whatever the digits: who may see more than the owner is named by a name that is a repository's, or by none. */
+static void check_name(struct rt_span text)
+{
+    bool plain = !sb_has_suffix(text) && (text.len < 4 || memcmp(text.data, "pub_", 4) != 0);
+
+    if (sb_is_repository(text) && plain) {
+        must(sb_level_of(text) != SB_OWNER);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char host[HANDOVER_NAME_LEN];
@@ -104,6 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct rt_span text = { exact, len };
     check_message(text);
     check_row(text);
+    check_cookies(text);
+    check_name(text);
     (void)sb_sid_host(text, host);
     free(exact);
     return 0;
