@@ -89,6 +89,12 @@ static void on_view_access(void *ctx, void *watch, struct access *access)
     views_access(watch, access);
 }
 
+static bool on_view_kept(void *ctx, const void *watch)
+{
+    (void)ctx;
+    return views_is_kept(watch);
+}
+
 static void on_view_refresh(void *ctx, void *watch, uint32_t xid)
 {
     (void)ctx;
@@ -194,6 +200,7 @@ void shard_make_route(struct shard *shard)
                                                 .view_unwatch = on_view_unwatch,
                                                 .view_access = on_view_access,
                                                 .view_refresh = on_view_refresh,
+                                                .view_kept = on_view_kept,
                                                 .interest = on_interest,
                                                 .ask = on_ask,
                                                 .ask_forget = on_ask_forget };

@@ -158,7 +158,18 @@ static void on_touches(void *ctx, const uint32_t *oids, uint32_t count, bool who
 {
     struct shard *shard = ctx;
 
+    if (whole) {
+        shard_views_touched(shard->views, oids, count, xid, lsn);
+    }
     route_touched(shard->route, oids, count, whole, xid, lsn);
+}
+
+static void on_touching(void *ctx, struct relation *relation, const struct wire_change *change,
+                        uint32_t xid)
+{
+    struct shard *shard = ctx;
+
+    shard_views_change(shard->views, relation, change, xid);
 }
 
 static void on_malformed(void *ctx, const char *why)
@@ -175,6 +186,7 @@ void shard_make_upstream(struct shard *shard)
                                                    .new_epoch = on_new_epoch,
                                                    .touches = on_touches,
                                                    .broadcast = shard_broadcast,
+                                                   .touching = on_touching,
                                                    .malformed = on_malformed };
     struct upstream_config config = {
         .route = shard->route,

@@ -17,6 +17,8 @@
  * still have most of their time. */
 enum { NAME_SIZE = 40, STATEMENTS_PER_DEADLINE = 4 };
 
+#define PATIENCE (250 * RT_MSEC) /* transactions are shorter, as a rule */
+
 struct shard_views {
     struct shard_views_config config;
     struct pg_pool *pool;
@@ -32,6 +34,12 @@ static void on_view(void *ctx, void *user, struct view *view, int code, const ch
 
     route_view(user, view, code, message);
     all->config.on_work(all->config.ctx);
+}
+
+static void on_doubt(void *ctx, void *user, uint32_t xid, uint64_t lsn)
+{
+    (void)ctx;
+    route_doubt(user, xid, lsn);
 }
 
 static void on_answers(void *ctx)
@@ -85,7 +93,7 @@ static bool read_settings(struct shard_views *all)
 
 static void make_views(struct shard_views *all)
 {
-    static const struct views_events events = { .on_view = on_view };
+    static const struct views_events events = { .on_view = on_view, .on_doubt = on_doubt };
     const struct shard_views_config *config = &all->config;
     struct views_config views = {
         .loop = config->loop,
@@ -95,6 +103,8 @@ static void make_views(struct shard_views *all)
         .settings = all->settings,
         .search_path = config->config->policies_search_path,
         .deadline = config->config->policies_deadline,
+        .keeps = true,
+        .patience = PATIENCE,
         .events = &events,
         .ctx = all,
     };
@@ -142,6 +152,18 @@ void shard_views_free(struct shard_views *all)
 void shard_views_new_epoch(struct shard_views *all)
 {
     views_new_epoch(all->views);
+}
+
+void shard_views_change(struct shard_views *all, struct relation *relation,
+                        const struct wire_change *change, uint32_t xid)
+{
+    views_change(all->views, relation, change, xid);
+}
+
+void shard_views_touched(struct shard_views *all, const uint32_t *oids, uint32_t count,
+                         uint32_t xid, uint64_t lsn)
+{
+    views_touched(all->views, oids, count, xid, lsn);
 }
 
 void *shard_views_watch(struct shard_views *all, struct viewer *viewer,

@@ -1,7 +1,7 @@
 /* broker/shard_views.h - what the route asks of the database about views: carried to broker/view/, and back.
  *
  * Owns the pool of connections, the makers of views and the fallback lane. Answers reach the route from the loop, never from inside
- * a call. One thread; no cost of its own.
+ * a call but shard_views_touched(). One thread; no cost of its own.
  */
 #ifndef PGTIDE_BROKER_SHARD_VIEWS_H
 #define PGTIDE_BROKER_SHARD_VIEWS_H
@@ -29,6 +29,12 @@ struct shard_views *shard_views_new(const struct shard_views_config *config);
 void shard_views_free(struct shard_views *all); /* after the route */
 /* Other history: transactions waited for may never become visible in it. */
 void shard_views_new_epoch(struct shard_views *all);
+
+/* As views_change() and views_touched(). */
+void shard_views_change(struct shard_views *all, struct relation *relation,
+                        const struct wire_change *change, uint32_t xid);
+void shard_views_touched(struct shard_views *all, const uint32_t *oids, uint32_t count,
+                         uint32_t xid, uint64_t lsn);
 
 /* For route_events. */
 void *shard_views_watch(struct shard_views *all, struct viewer *viewer,

@@ -16,13 +16,14 @@
  *
  * Tables can be of interest (upstream_interest): those whose rows decide what policies show. `touches` tells of a transaction that
  * changes one, before the first of its changes is routed; of one that is not whole in its frame that it may, and at its end
- * what it did.
+ * what it did. Before the whole word the changes themselves are handed over (`touching`), so that whoever keeps something by these tables
+ * has it up to date when the transaction's rows are judged.
  *
  * A record that cannot be read ends its frame. Edges are told of a gap, all rights are read again, and the stream goes on with the
  * next BEGIN: known to be incomplete, never silently wrong.
  *
  * Cost: linear in the bytes of a frame; a copy of the rest of it when processing stops. While a table is of interest, one more
- * pass over the frame's values, and a look-up for each change. One thread.
+ * pass over the frame's values, and a look-up for each change; of a transaction that touches one, two. One thread.
  */
 #ifndef PGTIDE_BROKER_UPSTREAM_H
 #define PGTIDE_BROKER_UPSTREAM_H
@@ -61,6 +62,10 @@ struct upstream_events {
                     uint64_t lsn);
     /* A transaction wrote a "pgtide.broadcast" message, at this place in it. NULL: nobody cares. */
     void (*broadcast)(void *ctx, const struct wire_position *at, struct wire_span content);
+    /* A change of a table of interest, NULL: a truncate; in order, each once, before the whole `touches` of its transaction. No
+     * relation: some were missed, so that anything may have changed. NULL: nobody wants to know. */
+    void (*touching)(void *ctx, struct relation *relation, const struct wire_change *change,
+                     uint32_t xid);
     /* What came could not be read. */
     void (*malformed)(void *ctx, const char *why);
 };

@@ -13,9 +13,9 @@ struct rt_map;
 
 /* upstream_touch.c's. */
 struct touch {
-    struct rt_map *interests; /* by OID */
-    struct rt_map *described; /* while looking ahead: OIDs by relation number */
-    uint32_t *oids;           /* touched, each once */
+    struct rt_map *interests;    /* by OID */
+    struct relations *described; /* while looking ahead: those of the frame at hand */
+    uint32_t *oids;              /* touched, each once */
     uint32_t count;
     uint32_t cap;
     uint64_t number; /* of the collection in `oids` */
@@ -23,6 +23,9 @@ struct touch {
     bool open;       /* the transaction at hand is being collected */
     uint64_t epoch;  /* of that */
     uint64_t lsn;
+    bool
+        handed; /* the changes up to `last` were handed over: they are not again, when they come again */
+    struct wire_position last;
 };
 
 /* Transactions that were told to change rights and have not come. */
@@ -82,8 +85,11 @@ void touch_init(struct touch *touch);
 void touch_fini(struct touch *touch);
 /* A transaction that was not processed before begins, or goes on; `in` stands behind its BEGIN. */
 void touch_begin(struct upstream *up, const struct wire_begin *begin, const struct wire_reader *in);
-/* A change of it, or a truncate. */
-void touch_relation(struct upstream *up, const struct relation *relation);
+/* A change of it; NULL: a truncate. */
+void touch_relation(struct upstream *up, struct relation *relation,
+                    const struct wire_change *change, uint32_t index);
+/* All of that record has been. */
+void touch_handed(struct upstream *up, uint32_t index);
 /* One of a table that cannot be known. */
 void touch_unknown(struct upstream *up);
 void touch_end(struct upstream *up);

@@ -222,7 +222,8 @@ static enum step on_change(struct upstream *up, const uint8_t *start, struct wir
     }
     struct wire_span record = { (const char *)start, (size_t)(in->at - start) };
     rt_counter_add(up->config.stats->changes, 1);
-    touch_relation(up, relation);
+    touch_relation(up, relation, &change, change.index);
+    touch_handed(up, change.index);
     keep(up, relation, WINDOW_CHANGE, change.index, record);
     if (!ahead && route_looks_ahead(up->config.route, relation)) {
         look_ahead(up, in, relation, &change);
@@ -252,8 +253,11 @@ static enum step on_truncate(struct upstream *up, struct wire_reader *in)
             return up->give_up ? give_up(up, truncate.index) : STEP_AGAIN;
         }
         up->truncated[i] = relation;
-        touch_relation(up, relation);
     }
+    for (uint32_t i = 0; i < truncate.rel_count; i++) {
+        touch_relation(up, up->truncated[i], NULL, truncate.index);
+    }
+    touch_handed(up, truncate.index);
     rt_counter_add(up->config.stats->changes, 1);
     for (uint32_t i = 0; i < truncate.rel_count; i++) {
         keep(up, up->truncated[i], WINDOW_TRUNCATE, truncate.index,

@@ -1,7 +1,7 @@
 /* broker/upstream_touch.c - which tables of interest a transaction touches, known before its first change is routed.
  *
  * A transaction that ends in the frame it begins in is read ahead, record by record, with the decoders that read it again
- * right after. For another one, or one with a relation that is not known yet, what it touches is collected while it passes. What
+ * right after, and once more if it touches one, to hand its changes over. For another one, or one with a relation that is not known yet, what it touches is collected while it passes. What
  * cannot be known, because a part is lost, touches everything.
  */
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct interest {
 void touch_init(struct touch *touch)
 {
     touch->interests = rt_map_new();
-    touch->described = rt_map_new();
+    touch->described = relations_new();
 }
 
 void touch_fini(struct touch *touch)
@@ -29,7 +29,7 @@ void touch_fini(struct touch *touch)
         free(at);
     }
     rt_map_free(touch->interests);
-    rt_map_free(touch->described);
+    relations_free(touch->described);
     free(touch->oids);
 }
 
@@ -50,6 +50,41 @@ void upstream_interest(struct upstream *up, uint32_t oid, int change)
     if (interest->count == 0) {
         rt_map_remove_u64(interests, oid);
         free(interest);
+    }
+}
+
+/* --- handing over -------------------------------------------------------------------------------- */
+
+static void hand(struct upstream *up, struct relation *relation, const struct wire_change *change,
+                 uint32_t xid)
+{
+    if (up->config.events->touching != NULL) {
+        up->config.events->touching(up->config.ctx, relation, change, xid);
+    }
+}
+
+/* Whether this record was handed over when it came before. */
+static bool was_handed(const struct touch *touch, uint64_t lsn, uint32_t index)
+{
+    struct wire_position at = { touch->last.epoch, lsn, index };
+
+    return touch->handed && wire_position_cmp(&at, &touch->last) <= 0;
+}
+
+static void hand_one(struct upstream *up, const struct wire_begin *begin, struct relation *relation,
+                     const struct wire_change *change, uint32_t index)
+{
+    if (rt_map_get_u64(up->touch.interests, relation->oid) != NULL &&
+        !was_handed(&up->touch, begin->commit_lsn, index)) {
+        hand(up, relation, change, begin->xid);
+    }
+}
+
+static void handed(struct touch *touch, const struct wire_begin *begin, uint32_t index)
+{
+    if (!was_handed(touch, begin->commit_lsn, index)) {
+        touch->handed = true;
+        touch->last = (struct wire_position){ begin->epoch, begin->commit_lsn, index };
     }
 }
 
@@ -99,6 +134,8 @@ static void tell(struct upstream *up, bool whole, uint32_t xid, uint64_t lsn)
 
     if (touch->everything) {
         add_everything(touch);
+        hand(up, NULL, NULL, xid);
+        touch->handed = false;
     }
     up->config.events->touches(up->config.ctx, touch->oids, touch->count, whole, xid, lsn);
 }
@@ -106,32 +143,34 @@ static void tell(struct upstream *up, bool whole, uint32_t xid, uint64_t lsn)
 /* --- looking ahead ------------------------------------------------------------------------------- */
 
 /* A relation is described before its first use, so most likely in the same frame. */
-static bool look_at_relation(struct touch *touch, struct wire_reader *in)
+static bool look_at_relation(struct touch *touch, const uint8_t *start, struct wire_reader *in)
 {
     struct wire_relation head;
+    struct relation *relation = NULL;
 
     if (wire_decode_relation(in, &head) != WIRE_OK) {
         return false;
     }
-    uint32_t *oid = rt_alloc(sizeof(*oid));
-    *oid = head.oid;
-    free(rt_map_put_u64(touch->described, head.rel, oid));
-    return true;
+    struct wire_span record = { (const char *)start, (size_t)(in->at - start) };
+    return relations_put(touch->described, record, &relation) == WIRE_OK;
+}
+
+static struct relation *find(struct upstream *up, uint32_t rel)
+{
+    struct relation *described = relations_find(up->touch.described, rel);
+
+    return described != NULL ? described : relations_find(up->config.relations, rel);
 }
 
 /* False: the relation is not known. */
 static bool look_at_rel(struct upstream *up, uint32_t rel)
 {
-    const struct relation *known = relations_find(up->config.relations, rel);
-    const uint32_t *described = rt_map_get_u64(up->touch.described, rel);
+    const struct relation *relation = find(up, rel);
 
-    if (described == NULL && known != NULL) {
-        described = &known->oid;
+    if (relation != NULL) {
+        note(&up->touch, relation->oid);
     }
-    if (described != NULL) {
-        note(&up->touch, *described);
-    }
-    return described != NULL;
+    return relation != NULL;
 }
 
 static bool look_at_change(struct upstream *up, struct wire_reader *in)
@@ -152,7 +191,8 @@ static bool look_at_truncate(struct upstream *up, struct wire_reader *in)
     return known;
 }
 
-static bool look_at_record(struct upstream *up, enum wire_type type, struct wire_reader *in)
+static bool look_at_record(struct upstream *up, enum wire_type type, const uint8_t *start,
+                           struct wire_reader *in)
 {
     struct wire_message message;
 
@@ -163,7 +203,7 @@ static bool look_at_record(struct upstream *up, enum wire_type type, struct wire
         return look_at_truncate(up, in);
     }
     if (type == WIRE_RELATION) {
-        return look_at_relation(&up->touch, in);
+        return look_at_relation(&up->touch, start, in);
     }
     /* Anything else has no place in a transaction. */
     return type == WIRE_MESSAGE && wire_decode_message(in, &message) == WIRE_OK;
@@ -173,17 +213,55 @@ static bool look_at_record(struct upstream *up, enum wire_type type, struct wire
 static bool look_ahead(struct upstream *up, struct wire_reader in)
 {
     enum wire_type type = WIRE_PROGRESS;
+    const uint8_t *start = in.at;
     bool known = true;
 
     while (known && wire_next_record(&in, &type) == WIRE_OK && type != WIRE_END) {
-        known = look_at_record(up, type, &in);
-    }
-    struct rt_map_iter iter = rt_map_begin(up->touch.described);
-    for (uint32_t *oid = rt_map_next(&iter); oid != NULL; oid = rt_map_next(&iter)) {
-        rt_map_iter_remove(&iter);
-        free(oid);
+        known = look_at_record(up, type, start, &in);
+        start = in.at;
     }
     return known && in.err == WIRE_OK && type == WIRE_END;
+}
+
+static void hand_change(struct upstream *up, const struct wire_begin *begin, struct wire_reader *in)
+{
+    struct wire_change change;
+
+    (void)wire_decode_change(in, &change);
+    hand_one(up, begin, find(up, change.rel), &change, change.index);
+    handed(&up->touch, begin, change.index);
+}
+
+static void hand_truncate(struct upstream *up, const struct wire_begin *begin,
+                          struct wire_reader *in)
+{
+    struct wire_truncate truncate;
+
+    (void)wire_decode_truncate(in, &truncate);
+    for (uint32_t i = 0; i < truncate.rel_count; i++) {
+        hand_one(up, begin, find(up, wire_read_u32(&truncate.rels)), NULL, truncate.index);
+    }
+    handed(&up->touch, begin, truncate.index);
+}
+
+/* Once more, after look_ahead() has read all of it. A relation that is described twice in it counts as its last. */
+static void hand_all(struct upstream *up, const struct wire_begin *begin, struct wire_reader in)
+{
+    struct wire_message message;
+    struct wire_relation head;
+    enum wire_type type = WIRE_PROGRESS;
+
+    while (wire_next_record(&in, &type) == WIRE_OK && type != WIRE_END) {
+        if (type == WIRE_CHANGE) {
+            hand_change(up, begin, &in);
+        } else if (type == WIRE_TRUNCATE) {
+            hand_truncate(up, begin, &in);
+        } else if (type == WIRE_RELATION) {
+            (void)wire_decode_relation(&in, &head);
+        } else {
+            (void)wire_decode_message(&in, &message);
+        }
+    }
 }
 
 /* --- the stream ---------------------------------------------------------------------------------- */
@@ -207,6 +285,10 @@ void touch_begin(struct upstream *up, const struct wire_begin *begin, const stru
         touch->everything = begin->continued; /* its beginning was never looked at */
     }
     bool whole = !begin->continued && look_ahead(up, *in);
+    if (whole && touch->count > 0) {
+        hand_all(up, begin, *in);
+    }
+    relations_clear(touch->described);
     touch->open = !whole;
     touch->epoch = begin->epoch;
     touch->lsn = begin->commit_lsn;
@@ -215,10 +297,19 @@ void touch_begin(struct upstream *up, const struct wire_begin *begin, const stru
     }
 }
 
-void touch_relation(struct upstream *up, const struct relation *relation)
+void touch_relation(struct upstream *up, struct relation *relation,
+                    const struct wire_change *change, uint32_t index)
 {
     if (up->touch.open) {
         note(&up->touch, relation->oid);
+        hand_one(up, &up->begin, relation, change, index);
+    }
+}
+
+void touch_handed(struct upstream *up, uint32_t index)
+{
+    if (up->touch.open) {
+        handed(&up->touch, &up->begin, index);
     }
 }
 
@@ -238,6 +329,7 @@ void touch_end(struct upstream *up)
 void touch_hole(struct upstream *up, uint64_t lsn)
 {
     up->touch.open = false;
+    up->touch.handed = false;
     if (rt_map_count(up->touch.interests) > 0) {
         restart(&up->touch);
         up->touch.everything = true;

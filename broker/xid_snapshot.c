@@ -116,3 +116,8 @@ bool xid_snapshot_sees(const struct xid_snapshot *snapshot, uint32_t xid)
     }
     return low == snapshot->xip_count || snapshot->xip[low] != full;
 }
+
+bool xid_snapshot_is_past(const struct xid_snapshot *snapshot, uint32_t xid)
+{
+    return extend(xid, snapshot->xmax) >= snapshot->xmax;
+}

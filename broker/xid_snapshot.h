@@ -29,5 +29,8 @@ void xid_snapshot_fini(struct xid_snapshot *snapshot);
 void xid_snapshot_copy(struct xid_snapshot *out, const struct xid_snapshot *from);
 /* Whether a committed transaction is visible. O(log xip). */
 bool xid_snapshot_sees(const struct xid_snapshot *snapshot, uint32_t xid);
+/* Whether this transaction began after the snapshot was taken: what the snapshot sees was committed before it, so a stream in the
+ * order of commits that has come to this one has passed all of that. O(1). */
+bool xid_snapshot_is_past(const struct xid_snapshot *snapshot, uint32_t xid);
 
 #endif

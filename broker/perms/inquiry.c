@@ -11,7 +11,17 @@
 
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-enum step { STEP_NONE, STEP_BEGIN, STEP_CATALOG, STEP_POLICIES, STEP_FACTS, STEP_READS, STEP_END };
+enum step {
+    STEP_NONE,
+    STEP_BEGIN,
+    STEP_CATALOG,
+    STEP_POLICIES,
+    STEP_FACTS,
+    STEP_READS,
+    STEP_NESTED,
+    STEP_NESTED_FACTS,
+    STEP_END
+};
 enum { FINGERPRINT_MAX = 128 };
 
 /* One question, and what is known of its answer. */
@@ -140,25 +150,35 @@ static void fields_of(const PGresult *result, int row, const char **fields, int 
     }
 }
 
-static enum inquiry_news ask_policies(struct inquiry *inquiry)
+/* Schemas, tables and roles, one behind the other: `count` of each. */
+static void ask_loader(struct inquiry *inquiry, enum step step, const char **names, size_t count)
 {
     struct rt_buf arrays[POLICY_LOADER_PARAMS] = { { .data = NULL } };
     const char *params[POLICY_LOADER_PARAMS];
-    const char **names = rt_realloc(NULL, inquiry->secured_count, sizeof(char *));
 
-    inquiry->load = policy_load_new((uint32_t)inquiry->secured_count);
     for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
-        for (size_t j = 0; j < inquiry->secured_count; j++) {
-            const struct item *item = &inquiry->items[inquiry->secured[j]];
-            names[j] = i == 0 ? item->schema : i == 1 ? item->table : item->role;
-        }
-        catalog_text_array(&arrays[i], names, inquiry->secured_count);
+        catalog_text_array(&arrays[i], names + i * count, count);
         params[i] = rt_buf_cstr(&arrays[i]);
     }
-    ask(inquiry, STEP_POLICIES, policy_loader_sql(), POLICY_LOADER_PARAMS, params);
+    ask(inquiry, step, policy_loader_sql(), POLICY_LOADER_PARAMS, params);
     for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
         rt_buf_fini(&arrays[i]);
     }
+}
+
+static enum inquiry_news ask_policies(struct inquiry *inquiry)
+{
+    size_t count = inquiry->secured_count;
+    const char **names = rt_realloc(NULL, POLICY_LOADER_PARAMS * count, sizeof(char *));
+
+    inquiry->load = policy_load_new((uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const struct item *item = &inquiry->items[inquiry->secured[i]];
+        names[i] = item->schema;
+        names[count + i] = item->table;
+        names[2 * count + i] = item->role;
+    }
+    ask_loader(inquiry, STEP_POLICIES, names, count);
     free(names);
     return INQUIRY_MORE;
 }
@@ -179,11 +199,28 @@ static enum inquiry_news finish_policies(struct inquiry *inquiry)
     return end(inquiry, INQUIRY_ANSWERED);
 }
 
+/* Frees the arrays. */
+static enum inquiry_news ask_facts(struct inquiry *inquiry, enum step step,
+                                   struct rt_buf arrays[POLICY_FACTS_PARAMS], bool wants)
+{
+    const char *params[POLICY_FACTS_PARAMS];
+
+    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
+        params[i] = arrays[i].len > 0 ? rt_buf_cstr(&arrays[i]) : "{}";
+    }
+    if (wants) {
+        ask(inquiry, step, policy_facts_sql, POLICY_FACTS_PARAMS, params);
+    }
+    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
+        rt_buf_fini(&arrays[i]);
+    }
+    return wants ? INQUIRY_MORE : finish_policies(inquiry);
+}
+
 static enum inquiry_news on_policies(struct inquiry *inquiry, const PGresult *result)
 {
     const char *fields[POLICY_LOADER_COLUMNS];
     struct rt_buf arrays[POLICY_FACTS_PARAMS] = { { .data = NULL } };
-    const char *params[POLICY_FACTS_PARAMS];
 
     if (PQnfields(result) != POLICY_LOADER_COLUMNS) {
         return end(inquiry, INQUIRY_FAILED);
@@ -196,29 +233,25 @@ static enum inquiry_news on_policies(struct inquiry *inquiry, const PGresult *re
     rt_buf_clear(&inquiry->tables);
     rt_buf_append(&inquiry->tables, arrays[POLICY_FACTS_PARAMS - 1].data,
                   arrays[POLICY_FACTS_PARAMS - 1].len);
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        params[i] = arrays[i].len > 0 ? rt_buf_cstr(&arrays[i]) : "{}";
-    }
-    if (wants) {
-        ask(inquiry, STEP_FACTS, policy_facts_sql, POLICY_FACTS_PARAMS, params);
-    }
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        rt_buf_fini(&arrays[i]);
-    }
-    return wants ? INQUIRY_MORE : finish_policies(inquiry);
+    return ask_facts(inquiry, STEP_FACTS, arrays, wants);
 }
 
-static enum inquiry_news on_facts(struct inquiry *inquiry, const PGresult *result)
+static void take_facts(struct inquiry *inquiry, const PGresult *result)
 {
     const char *fields[POLICY_FACTS_COLUMNS];
 
-    if (PQnfields(result) != POLICY_FACTS_COLUMNS) {
-        return end(inquiry, INQUIRY_FAILED);
-    }
     for (int row = 0; row < PQntuples(result); row++) {
         fields_of(result, row, fields, POLICY_FACTS_COLUMNS);
         policy_load_fact(inquiry->load, fields);
     }
+}
+
+static enum inquiry_news on_facts(struct inquiry *inquiry, const PGresult *result)
+{
+    if (PQnfields(result) != POLICY_FACTS_COLUMNS) {
+        return end(inquiry, INQUIRY_FAILED);
+    }
+    take_facts(inquiry, result);
     policy_load_strict(inquiry->load);
     if (inquiry->tables.len <= strlen("{}")) {
         return finish_policies(inquiry);
@@ -228,6 +261,19 @@ static enum inquiry_news on_facts(struct inquiry *inquiry, const PGresult *resul
                                                    inquiry->names.slot };
     ask(inquiry, STEP_READS, policy_reads_sql(), POLICY_FOLLOWED_PARAMS, params);
     return INQUIRY_MORE;
+}
+
+static void ask_nested(struct inquiry *inquiry, uint32_t count)
+{
+    const char **names = rt_realloc(NULL, (size_t)POLICY_LOADER_PARAMS * count, sizeof(char *));
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t question = 0;
+        policy_load_nested(inquiry->load, i, &question, &names[i], &names[count + i]);
+        names[2 * count + i] = inquiry->items[inquiry->secured[question]].role;
+    }
+    ask_loader(inquiry, STEP_NESTED, names, count);
+    free(names);
 }
 
 /* A database that `pgtide init` of this version has not been run for says an error: then no sets are kept. */
@@ -240,6 +286,38 @@ static enum inquiry_news on_reads(struct inquiry *inquiry, const PGresult *resul
         policy_load_read(inquiry->load, (uint32_t)strtoul(PQgetvalue(result, row, 0), NULL, 10),
                          (uint32_t)strtoul(PQgetvalue(result, row, 1), NULL, 10));
     }
+    uint32_t nested = policy_load_nest(inquiry->load);
+    if (nested == 0) {
+        return finish_policies(inquiry);
+    }
+    ask_nested(inquiry, nested);
+    return INQUIRY_MORE;
+}
+
+/* --- tables that sets are of -------------------------------------------------------------------- */
+
+static enum inquiry_news on_nested(struct inquiry *inquiry, const PGresult *result)
+{
+    const char *fields[POLICY_LOADER_COLUMNS];
+    struct rt_buf arrays[POLICY_FACTS_PARAMS] = { { .data = NULL } };
+
+    if (PQnfields(result) != POLICY_LOADER_COLUMNS) {
+        return end(inquiry, INQUIRY_FAILED);
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        fields_of(result, row, fields, POLICY_LOADER_COLUMNS);
+        policy_load_nested_row(inquiry->load, fields);
+    }
+    bool wants = policy_load_nested_wants(inquiry->load, arrays);
+    return ask_facts(inquiry, STEP_NESTED_FACTS, arrays, wants);
+}
+
+static enum inquiry_news on_nested_facts(struct inquiry *inquiry, const PGresult *result)
+{
+    if (PQnfields(result) != POLICY_FACTS_COLUMNS) {
+        return end(inquiry, INQUIRY_FAILED);
+    }
+    take_facts(inquiry, result);
     return finish_policies(inquiry);
 }
 
@@ -295,6 +373,12 @@ enum inquiry_news inquiry_result(struct inquiry *inquiry, const PGresult *result
     }
     if (step == STEP_CATALOG) {
         return on_catalog(inquiry, result);
+    }
+    if (step == STEP_NESTED) {
+        return on_nested(inquiry, result);
+    }
+    if (step == STEP_NESTED_FACTS) {
+        return on_nested_facts(inquiry, result);
     }
     return step == STEP_POLICIES ? on_policies(inquiry, result) : on_facts(inquiry, result);
 }

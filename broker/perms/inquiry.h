@@ -5,7 +5,7 @@
  * snapshot sees the fences, all of it does. Without questions it is the catalog's one statement (fences, roles).
  *
  * Knows no watch. The connection is the caller's, and gives it the result of each statement. One thread. Cost: three round trips,
- * five with policies.
+ * five with policies, up to eight with policies that read other tables: what those show to the role is read as well.
  */
 #ifndef PGTIDE_BROKER_PERMS_INQUIRY_H
 #define PGTIDE_BROKER_PERMS_INQUIRY_H

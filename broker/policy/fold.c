@@ -86,7 +86,7 @@ void policy_fold_sql(struct rt_buf *out, const struct policy_fold *folds, size_t
     rt_buf_puts(&block, "PERFORM pg_catalog.set_config('search_path', '', true); "
                         "PERFORM pg_catalog.set_config('pgtide.fold', pgtide_a::pg_catalog.text, "
                         "true); END");
-    rt_buf_puts(out, "BEGIN READ ONLY; ");
+    rt_buf_puts(out, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ");
     policy_sql_block(out, &block);
     rt_buf_puts(out, "; SELECT pg_catalog.current_setting('pgtide.fold'); COMMIT");
     rt_buf_fini(&block);

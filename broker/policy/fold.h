@@ -10,7 +10,7 @@
  * The first thing evaluated is EXPLAIN of a SELECT from the table: what PostgreSQL refuses to plan for
  * this identity (a missing grant on a table in a policy, a recursion, …) it does not show either.
  *
- * The answer names a snapshot (broker/xid_snapshot.h) not newer than any that constants were read under: what it sees, they saw.
+ * The answer names the snapshot (broker/xid_snapshot.h) that all constants were read under.
  * Pure. Linear cost.
  */
 #ifndef PGTIDE_BROKER_POLICY_FOLD_H

@@ -12,7 +12,10 @@ struct policy_shared_facts {
 struct policy_load {
     struct policy_shared_facts *facts;
     uint32_t count;
-    struct policy_table *tables; /* by question */
+    struct policy_table *tables;      /* by question */
+    struct policy_program **programs; /* of those that are compiled already */
+    struct policy_nested *nested;
+    uint32_t nested_count;
 };
 
 static void unref_facts(struct policy_shared_facts *facts)
@@ -35,6 +38,7 @@ void policy_rules_unref(struct policy_rules *rules)
         return;
     }
     policy_program_free(rules->program);
+    policy_kept_free(rules->kept);
     policy_table_fini(&rules->table);
     unref_facts(rules->facts);
     rt_buf_fini(&rules->text);
@@ -207,6 +211,7 @@ struct policy_load *policy_load_new(uint32_t questions)
     load->facts->facts = policy_facts_new();
     load->count = questions;
     load->tables = rt_alloc((questions + 1) * sizeof(*load->tables));
+    load->programs = rt_alloc((questions + 1) * sizeof(struct policy_program *));
     return load;
 }
 
@@ -217,8 +222,14 @@ void policy_load_free(struct policy_load *load)
     }
     for (uint32_t i = 0; i < load->count; i++) {
         policy_table_fini(&load->tables[i]);
+        policy_program_free(load->programs[i]);
+    }
+    for (uint32_t i = 0; i < load->nested_count; i++) {
+        policy_table_fini(&load->nested[i].table);
     }
     unref_facts(load->facts);
+    free(load->nested);
+    free(load->programs);
     free(load->tables);
     free(load);
 }
@@ -232,18 +243,23 @@ void policy_load_row(struct policy_load *load, const char *const fields[POLICY_L
     }
 }
 
+static void want(const struct policy_load *load, const struct policy_table *table,
+                 struct rt_buf arrays[POLICY_FACTS_PARAMS], bool *wanted)
+{
+    for (uint32_t i = 0; i < table->count && !policy_table_exempt(table); i++) {
+        const struct policy_tree *qual = table->rules[i].rule.qual;
+        if (qual != NULL) {
+            *wanted = policy_facts_wanted(load->facts->facts, qual, arrays);
+        }
+    }
+}
+
 bool policy_load_wants(const struct policy_load *load, struct rt_buf arrays[POLICY_FACTS_PARAMS])
 {
     bool wanted = false;
 
     for (uint32_t i = 0; i < load->count; i++) {
-        const struct policy_table *table = &load->tables[i];
-        for (uint32_t j = 0; j < table->count && !policy_table_exempt(table); j++) {
-            const struct policy_tree *qual = table->rules[j].rule.qual;
-            if (qual != NULL) {
-                wanted = policy_facts_wanted(load->facts->facts, qual, arrays);
-            }
-        }
+        want(load, &load->tables[i], arrays, &wanted);
     }
     return wanted;
 }
@@ -263,6 +279,99 @@ void policy_load_read(struct policy_load *load, uint32_t table, uint32_t read)
     policy_facts_read(load->facts->facts, table, read);
 }
 
+/* --- tables that sets are of -------------------------------------------------------------------- */
+
+static struct policy_program *program_of(struct policy_load *load, uint32_t number)
+{
+    if (load->programs[number] == NULL) {
+        load->programs[number] = policy_table_compile(&load->tables[number], load->facts->facts);
+    }
+    return load->programs[number];
+}
+
+static void nest(struct policy_load *load, uint32_t question, uint32_t oid)
+{
+    for (uint32_t i = load->nested_count; i > 0; i--) {
+        const struct policy_nested *at = &load->nested[i - 1];
+        if (at->question == question && at->oid == oid) {
+            return;
+        }
+    }
+    load->nested = rt_realloc(load->nested, (size_t)load->nested_count + 1, sizeof(*load->nested));
+    load->nested[load->nested_count++] = (struct policy_nested){ .question = question, .oid = oid };
+}
+
+uint32_t policy_load_nest(struct policy_load *load)
+{
+    for (uint32_t i = 0; i < load->count; i++) {
+        if (!load->tables[i].known || policy_table_exempt(&load->tables[i])) {
+            continue;
+        }
+        const struct policy_program *program = program_of(load, i);
+        for (uint32_t j = 0; j < program->membership_count; j++) {
+            nest(load, i, program->memberships[j].members.table);
+        }
+    }
+    return load->nested_count;
+}
+
+void policy_load_nested(const struct policy_load *load, uint32_t number, uint32_t *out_question,
+                        const char **out_schema, const char **out_table)
+{
+    const struct policy_nested *nested = &load->nested[number];
+    const struct policy_fact *fact = policy_facts_table(load->facts->facts, nested->oid);
+
+    *out_question = nested->question;
+    *out_schema = fact->schema; /* a set was compiled from it: it is known */
+    *out_table = fact->name;
+}
+
+void policy_load_nested_row(struct policy_load *load,
+                            const char *const fields[POLICY_LOADER_COLUMNS])
+{
+    uint32_t number = policy_loader_question(fields);
+
+    if (number >= 1 && number <= load->nested_count) {
+        policy_table_add(&load->nested[number - 1].table, fields);
+    }
+}
+
+bool policy_load_nested_wants(const struct policy_load *load,
+                              struct rt_buf arrays[POLICY_FACTS_PARAMS])
+{
+    bool wanted = false;
+
+    for (uint32_t i = 0; i < load->nested_count; i++) {
+        want(load, &load->nested[i].table, arrays, &wanted);
+    }
+    return wanted;
+}
+
+static void put_nested(struct rt_buf *out, const struct policy_load *load, uint32_t question)
+{
+    for (uint32_t i = 0; i < load->nested_count; i++) {
+        const struct policy_nested *at = &load->nested[i];
+        if (at->question == question) {
+            put_table(out, &at->table);
+            put(out, policy_table_exempt(&at->table));
+        }
+    }
+}
+
+static void put_kept(struct rt_buf *out, const struct policy_kept *kept)
+{
+    put(out, kept == NULL ? 0 : kept->count);
+    for (uint32_t i = 0; kept != NULL && i < kept->count; i++) {
+        const struct policy_kept_test *test = &kept->tests[i];
+        put_program(out, test->members);
+        put(out, test->value);
+        for (uint32_t j = 0; j < test->column_count; j++) {
+            put_string(out, test->columns[j].name);
+            put(out, (uint64_t)test->columns[j].number << 32 | test->columns[j].type);
+        }
+    }
+}
+
 enum policy_load_result policy_load_take(struct policy_load *load, uint32_t number, uint64_t serial,
                                          struct policy_rules **out)
 {
@@ -278,13 +387,18 @@ enum policy_load_result policy_load_take(struct policy_load *load, uint32_t numb
     struct policy_rules *rules = rt_alloc(sizeof(*rules));
     rules->refs = 1;
     rules->serial = serial;
-    rules->program = policy_table_compile(table, load->facts->facts);
+    rules->program = program_of(load, number);
+    load->programs[number] = NULL;
+    rules->kept = policy_kept_new(rules->program, load->facts->facts, load->nested,
+                                  load->nested_count, number);
     rules->table = *table;
     rules->facts = load->facts;
     rules->facts->refs++;
     *table = (struct policy_table){ .known = false };
     put_table(&rules->text, &rules->table);
     put_program(&rules->text, rules->program);
+    put_nested(&rules->text, load, number);
+    put_kept(&rules->text, rules->kept);
     *out = rules;
     return POLICY_LOAD_RULES;
 }

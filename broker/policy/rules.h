@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "broker/policy/facts.h"
+#include "broker/policy/kept.h"
 #include "broker/policy/loader.h"
 #include "broker/policy/program.h"
 #include "runtime/buf.h"
@@ -26,6 +27,7 @@ struct policy_rules {
     uint64_t serial;           /* given by who loads; never 0 */
     struct policy_table table; /* for the fallback */
     struct policy_program *program;
+    struct policy_kept *kept; /* NULL: its sets cannot be kept from the stream, or there are none */
     struct policy_shared_facts *facts; /* what the program points to */
     struct rt_buf text;
 };
@@ -56,6 +58,18 @@ enum policy_load_result {
 /* After the facts: sets are kept only over tables that a row of policy_reads_sql() names. */
 void policy_load_strict(struct policy_load *load);
 void policy_load_read(struct policy_load *load, uint32_t table, uint32_t read);
+
+/* Then: of how many tables that sets are of, the policies for the role are to be asked for as well, with another
+ * policy_loader_sql(). Without it, no sets are kept. */
+uint32_t policy_load_nest(struct policy_load *load);
+/* One of them, from 0: of which question, and its name. */
+void policy_load_nested(const struct policy_load *load, uint32_t number, uint32_t *out_question,
+                        const char **out_schema, const char **out_table);
+/* A row, and what they want, as above. */
+void policy_load_nested_row(struct policy_load *load,
+                            const char *const fields[POLICY_LOADER_COLUMNS]);
+bool policy_load_nested_wants(const struct policy_load *load,
+                              struct rt_buf arrays[POLICY_FACTS_PARAMS]);
 
 /* The answer to question `number`, from 0; once for each. *out has one reference, or is NULL. */
 enum policy_load_result policy_load_take(struct policy_load *load, uint32_t number, uint64_t serial,

@@ -6,6 +6,53 @@
 
 #include "broker/policy/sets_parts.h"
 
+/* --- which changed -------------------------------------------------------------------------------- */
+
+static void note(struct policy_values *set)
+{
+    struct policy_sets *sets = set->sets;
+
+    if (set->changed_link == NULL) {
+        set->changed_next = sets->changed;
+        set->changed_link = &sets->changed;
+        if (set->changed_next != NULL) {
+            set->changed_next->changed_link = &set->changed_next;
+        }
+        sets->changed = set;
+    }
+}
+
+static void forget(struct policy_values *set)
+{
+    if (set->changed_link != NULL) {
+        *set->changed_link = set->changed_next;
+        if (set->changed_next != NULL) {
+            set->changed_next->changed_link = set->changed_link;
+        }
+        set->changed_link = NULL;
+    }
+}
+
+struct policy_values *policy_sets_changed(struct policy_sets *sets)
+{
+    struct policy_values *set = sets->changed;
+
+    if (set != NULL) {
+        forget(set);
+    }
+    return set;
+}
+
+void policy_set_own(struct policy_values *set, void *user)
+{
+    set->user = user;
+}
+
+void *policy_set_user(const struct policy_values *set)
+{
+    return set->user;
+}
+
 /* --- counted values ------------------------------------------------------------------------------- */
 
 static int compare_text(const struct counted *have, const char *text, size_t len)
@@ -82,6 +129,7 @@ static void drop_all(struct policy_values *set)
     }
     set->count = 0;
     set->nulls = 0;
+    note(set);
 }
 
 static void free_pending(struct policy_values *set)
@@ -97,8 +145,14 @@ static void free_pending(struct policy_values *set)
 static void make_stale(struct policy_values *set)
 {
     set->state = POLICY_SET_STALE;
+    note(set);
     drop_all(set);
     free_pending(set);
+}
+
+void policy_set_spoil(struct policy_values *set)
+{
+    make_stale(set);
 }
 
 static void add(struct policy_values *set, const char *text, size_t len)
@@ -107,6 +161,7 @@ static void add(struct policy_values *set, const char *text, size_t len)
 
     if (text == NULL) {
         set->nulls++;
+        note(set);
         return;
     }
     uint32_t at = find(set, text, len, &found);
@@ -114,6 +169,7 @@ static void add(struct policy_values *set, const char *text, size_t len)
         set->texts[at].count++;
     } else {
         insert(set, at, text, len);
+        note(set);
     }
 }
 
@@ -125,11 +181,13 @@ static bool take(struct policy_values *set, const char *text, size_t len)
     if (text == NULL) {
         found = set->nulls > 0;
         set->nulls -= found;
+        note(set);
         return found;
     }
     uint32_t at = find(set, text, len, &found);
     if (found && --set->texts[at].count == 0) {
         drop(set, at);
+        note(set);
     }
     return found;
 }
@@ -241,6 +299,7 @@ void policy_set_free(struct policy_values *set)
     }
     sets_index_remove(set);
     make_stale(set);
+    forget(set);
     policy_set_settled(set);
     free(set->values);
     free(set->texts);
@@ -278,6 +337,7 @@ bool policy_set_load(struct policy_values *set, const char *array, size_t len,
     }
     free_pending(set);
     close_list(set);
+    forget(set);
     return set->state == POLICY_SET_CURRENT;
 }
 

@@ -16,6 +16,7 @@
  *
  * Cost of a change: a hash look-up for each anchor column of the members program (anchor.h) and a program run for each set that it
  * finds; without anchors, for each set. O(log n) compares and a move of n pointers' worth for each value that comes or goes.
+ * Which sets changed is told one by one: nothing walks over the others.
  * Memory: 48 bytes and the text for each value. One thread.
  */
 #ifndef PGTIDE_BROKER_POLICY_SETS_H
@@ -63,6 +64,19 @@ void policy_set_settled(struct policy_values *set);
 void policy_sets_change(struct policy_sets *sets, uint32_t xid, struct policy_row *new_row,
                         struct policy_row *old_row);
 void policy_sets_truncate(struct policy_sets *sets, uint32_t xid);
+
+/* The same for one set alone. */
+void policy_set_change(struct policy_values *set, uint32_t xid, struct policy_row *new_row,
+                       struct policy_row *old_row);
+void policy_set_truncate(struct policy_values *set, uint32_t xid);
+/* A change could not be read: STALE, all of them, or the one. */
+void policy_sets_spoil(struct policy_sets *sets);
+void policy_set_spoil(struct policy_values *set);
+/* One of those whose values, or state, may have changed since it was loaded or was here last; NULL: there are no more. */
+struct policy_values *policy_sets_changed(struct policy_sets *sets);
+/* Whose it is, for the caller. */
+void policy_set_own(struct policy_values *set, void *user);
+void *policy_set_user(const struct policy_values *set);
 
 enum policy_set_state { POLICY_SET_LOADING, POLICY_SET_CURRENT, POLICY_SET_STALE };
 enum policy_set_state policy_set_state(const struct policy_values *set);

@@ -275,3 +275,26 @@ void policy_sets_truncate(struct policy_sets *sets, uint32_t xid)
         set_take(set, &(struct delta){ .xid = xid });
     }
 }
+
+void policy_set_change(struct policy_values *set, uint32_t xid, struct policy_row *new_row,
+                       struct policy_row *old_row)
+{
+    if (old_row != NULL) {
+        set_judge(set, xid, old_row, -1);
+    }
+    if (new_row != NULL) {
+        set_judge(set, xid, new_row, 1);
+    }
+}
+
+void policy_set_truncate(struct policy_values *set, uint32_t xid)
+{
+    set_take(set, &(struct delta){ .xid = xid });
+}
+
+void policy_sets_spoil(struct policy_sets *sets)
+{
+    for (struct policy_values *set = sets->all; set != NULL; set = set->next) {
+        policy_set_spoil(set);
+    }
+}

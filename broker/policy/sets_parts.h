@@ -47,6 +47,9 @@ struct policy_values {
     uint32_t pending_count;
     struct kept_delta *pending;
     uint64_t stamp; /* of the last row that found it */
+    void *user;
+    struct policy_values *changed_next; /* in sets->changed */
+    struct policy_values **changed_link;
     struct policy_values *next;
     struct policy_values *previous; /* of all */
 };
@@ -65,6 +68,7 @@ struct policy_sets {
     uint32_t value;
     struct policy_shape element;
     struct policy_values *all;
+    struct policy_values *changed;
     uint32_t unanchored; /* how many */
     uint64_t stamp;
     struct rt_map *buckets;               /* by column and value */

@@ -53,12 +53,13 @@ struct viewer {
     struct view *view;         /* NULL: none yet */
     struct route_group *group; /* of `view` */
     bool young;                /* made by the answer at hand */
-    bool settled;              /* `view` is the answer; else one is on its way */
+    bool settled;              /* `view` is the answer, and its subscriptions are placed by it */
+    bool kept;                 /* in route->kept_viewers, not in route->dependents */
     bool until_end; /* unsettled until the transaction at hand has told what it touches */
     bool due;       /* an answer was asked for and is not here: `view` is of before */
     struct viewer *group_next;
     struct viewer **group_link;
-    struct viewer *dependent_next; /* in route->dependents */
+    struct viewer *dependent_next; /* in route->dependents or kept_viewers */
     struct viewer **dependent_link;
     struct sub *subs; /* doubly linked */
 };
@@ -278,8 +279,11 @@ struct route {
     struct wire_delivery hit_deliveries[ROUTE_HITS_MAX]; /* scratch: one record for one edge */
     bool hit_visible[WIRE_COLUMNS_MAX];
     struct viewer *dependents; /* whose policies read other tables */
-    uint32_t last_xid;         /* of the transaction that began last */
-    uint64_t answers;          /* times that the database answered */
+    struct viewer
+        *kept_viewers;  /* likewise, but told by who makes the views what changes with them */
+    uint64_t kept_wait; /* commit position of the transaction whose end these wait for; 0: none */
+    uint32_t last_xid;  /* of the transaction that began last */
+    uint64_t answers;   /* times that the database answered */
 };
 
 /* table.c */
@@ -384,6 +388,8 @@ void replay_start_feed(struct replay *feed);
 void replay_stop_feed(struct replay *feed);
 /* Between transactions, and whenever there is time: as far as the budget goes. */
 void replays_run(struct route *route);
+/* Between transactions, one group of replays after the other, as far as a whole budget goes: before views are others again. */
+void replays_catch_up(struct route *route);
 /* After a gap: who was in the middle of what is gone. */
 void replays_end_uncovered(struct route *route);
 

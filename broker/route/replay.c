@@ -427,3 +427,14 @@ void replays_run(struct route *route)
         }
     }
 }
+
+void replays_catch_up(struct route *route)
+{
+    const struct replay *first = NULL;
+
+    route->budget = ROUTE_REPLAY_BYTES;
+    while (route->budget > 0 && route->waiting != NULL && route->waiting != first) {
+        first = route->waiting;
+        replays_run(route);
+    }
+}

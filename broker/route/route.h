@@ -110,6 +110,9 @@ struct route_events {
     void (*view_unwatch)(void *ctx, void *watch);
     void (*view_access)(void *ctx, void *watch, struct access *access);
     void (*view_refresh)(void *ctx, void *watch, uint32_t xid);
+    /* Whether route_view() or route_doubt() come by themselves, before route_touched(), when a table changes that its policies
+     * read. Asked after view_watch and view_access; NULL: never. */
+    bool (*view_kept)(void *ctx, const void *watch);
     /* route_touched() is to tell of this table, by so many more (or, negative, fewer). */
     void (*interest)(void *ctx, uint32_t oid, int by);
     /* As asks_get() and asks_forget(); route_answers() when there are answers. */
@@ -184,8 +187,11 @@ const char *route_edge_message(struct route_edge *edge, struct wire_span message
  * refused: nobody is left in it. */
 void route_access(struct audience *audience, struct access *access);
 
-/* The answer for a viewer; the reference stays the caller's. NULL: refused. May free the viewer (after view_unwatch). */
+/* The answer for a viewer; the reference stays the caller's. NULL: refused. May free the viewer (after view_unwatch). Of one that
+ * nobody waited for, between transactions: its live subscriptions see by it from here on, and never leave the live stream. */
 void route_view(struct viewer *viewer, struct view *view, int code, const char *message);
+/* What a viewer that is kept sees may change with the transaction that route_touched() tells of next: a new view is wanted. */
+void route_doubt(struct viewer *viewer, uint32_t xid, uint64_t lsn);
 /* The database has judged something: replays may go on, in the next route_work(). */
 void route_answers(struct route *route);
 /* The transaction that begins next, or (`whole` and inside one) has come to its end, changes these tables. Not whole:

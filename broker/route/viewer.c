@@ -50,15 +50,22 @@ static void set_interest(struct viewer *viewer, int by)
 static void depend(struct viewer *viewer)
 {
     struct route *route = viewer->audience->table->route;
+    const struct route_config *config = &route->config;
 
     set_interest(viewer, +1);
     if (viewer->access->rules != NULL && viewer->access->rules->program->table_count > 0) {
-        viewer->dependent_next = route->dependents;
-        viewer->dependent_link = &route->dependents;
+        viewer->kept = config->events->view_kept != NULL &&
+                       config->events->view_kept(config->ctx, viewer->watch);
+        struct viewer **list = viewer->kept ? &route->kept_viewers : &route->dependents;
+        viewer->dependent_next = *list;
+        viewer->dependent_link = list;
         if (viewer->dependent_next != NULL) {
             viewer->dependent_next->dependent_link = &viewer->dependent_next;
         }
-        route->dependents = viewer;
+        *list = viewer;
+        /* Its constants are those before the transaction at hand, which is being read: what it makes of them is said at its end. */
+        viewer->until_end =
+            viewer->kept && route->in_transaction && route->kept_wait == route->begin.commit_lsn;
     }
 }
 
@@ -144,8 +151,8 @@ static struct viewer *viewer_new(const struct sub *sub, struct access *access,
     viewer->young = audience->pinned;
     (void)rt_map_put(audience->viewers, viewer->key, sizeof(viewer->key), viewer);
     viewer->due = true;
-    depend(viewer);
     viewer->watch = config->events->view_watch(config->ctx, viewer, &want);
+    depend(viewer);
     if (viewer->dependent_link != NULL) {
         /* What the stream has passed already, and a session may not see yet. */
         config->events->view_refresh(config->ctx, viewer->watch, table->route->last_xid);
@@ -266,8 +273,8 @@ void viewer_reconsider(struct viewer *viewer, struct access *access)
     access_ref(access);
     access_unref(viewer->access);
     viewer->access = access;
-    depend(viewer);
     config->events->view_access(config->ctx, viewer->watch, access);
+    depend(viewer);
     if (viewer->dependent_link != NULL) {
         config->events->view_refresh(config->ctx, viewer->watch, route->last_xid);
     }
@@ -293,6 +300,37 @@ static void note_change(struct viewer *viewer, const struct view *view)
     }
 }
 
+/* Those that are live go to the other group at once; what is read of the past begins anew from where it is, when it is placed. */
+static void move_all(const struct viewer *viewer)
+{
+    for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
+        bool live = sub->state == SUB_ARMED;
+        sub_leave(sub);
+        if (live) {
+            sub_arm(sub);
+        }
+    }
+}
+
+/* Its members leave the last one before that may go. */
+static void change_group(struct viewer *viewer, struct route_group *group, bool at_once)
+{
+    struct route_group *last = viewer->group;
+
+    if (last != NULL) {
+        last->users++;
+    }
+    enter_group(viewer, group);
+    if (group != last && at_once) {
+        move_all(viewer);
+    } else if (group != last) {
+        leave_snapshots(viewer);
+    }
+    if (last != NULL) {
+        group_release(last);
+    }
+}
+
 void route_view(struct viewer *viewer, struct view *view, int code, const char *message)
 {
     struct route_table *table = viewer->audience->table;
@@ -309,13 +347,11 @@ void route_view(struct viewer *viewer, struct view *view, int code, const char *
         return;
     }
     note_change(viewer, view);
-    if (viewer->settled) { /* an answer that nobody waited for */
+    bool at_once = viewer->settled && !table->route->in_transaction;
+    if (viewer->settled && !at_once) {
         suspend(viewer, &table->route->at);
     }
-    if (viewer->group != group) {
-        leave_snapshots(viewer);
-    }
-    enter_group(viewer, group);
+    change_group(viewer, group, at_once);
     view_ref(view);
     view_unref(viewer->view);
     viewer->view = view;
@@ -341,52 +377,103 @@ static bool reads(const struct viewer *viewer, const uint32_t *oids, uint32_t co
     return false;
 }
 
-static void touch(struct viewer *viewer, bool touched, bool whole, uint32_t xid, uint64_t lsn)
+/* Until the transaction that begins next has told, at its end, what it touches. An answer that is on its way still comes; one
+ * that is there counts when the transaction is over. */
+static void wait_for_end(struct viewer *viewer, const struct wire_position *before)
 {
-    struct route *route = viewer->audience->table->route;
-    const struct route_config *config = &route->config;
-    struct wire_position before = { route->at.epoch, lsn - 1, UINT32_MAX };
-    bool waited = viewer->until_end;
+    suspend(viewer, before);
+    viewer->until_end = true;
+}
 
-    if (touched) {
-        suspend(viewer, &before);
-        viewer->until_end = !whole;
-        viewer->due = true;
-        config->events->view_refresh(config->ctx, viewer->watch, xid);
-    } else if (!whole) {
-        suspend(viewer, &before);
-        viewer->until_end = true;
-        /* An answer that is on its way still comes; one that is there counts when the transaction is over. */
-    } else if (waited) {
-        viewer->until_end = false;
-        if (!viewer->due && viewer->view != NULL && viewer->group != NULL) {
-            settle(viewer);
+/* It did not concern this one. May free the viewer. */
+static void stop_waiting(struct viewer *viewer)
+{
+    viewer->until_end = false;
+    if (!viewer->due && viewer->view != NULL && viewer->group != NULL) {
+        settle(viewer);
+    }
+}
+
+static void refresh(struct viewer *viewer, const struct wire_position *before, bool whole,
+                    uint32_t xid)
+{
+    const struct route_config *config = &viewer->audience->table->route->config;
+
+    suspend(viewer, before);
+    viewer->until_end = !whole;
+    viewer->due = true;
+    config->events->view_refresh(config->ctx, viewer->watch, xid);
+}
+
+static struct wire_position before_commit(const struct route *route, uint64_t lsn)
+{
+    return (struct wire_position){ route->at.epoch, lsn - 1, UINT32_MAX };
+}
+
+void route_doubt(struct viewer *viewer, uint32_t xid, uint64_t lsn)
+{
+    struct wire_position before = before_commit(viewer->audience->table->route, lsn);
+
+    refresh(viewer, &before, true, xid);
+}
+
+/* Who is kept has been told by now of what was whole. Whoever waited reads that transaction at once: the next one may give it
+ * another view. */
+static void touch_kept(struct route *route, const struct wire_position *before, bool whole,
+                       uint64_t lsn)
+{
+    bool waited = route->kept_wait != 0;
+    struct viewer *viewer = whole && !waited ? NULL : route->kept_viewers;
+
+    route->kept_wait = whole ? 0 : lsn;
+    while (viewer != NULL) { /* settling may end it */
+        struct viewer *next = viewer->dependent_next;
+        if (!whole) {
+            wait_for_end(viewer, before);
+        } else if (viewer->until_end) {
+            stop_waiting(viewer);
         }
+        viewer = next;
+    }
+    if (whole && waited && !route->in_transaction) {
+        replays_catch_up(route);
     }
 }
 
 void route_touched(struct route *route, const uint32_t *oids, uint32_t count, bool whole,
                    uint32_t xid, uint64_t lsn)
 {
+    struct wire_position before = before_commit(route, lsn);
     struct viewer *viewer = route->dependents;
 
     while (viewer != NULL) { /* settling may end it */
         struct viewer *next = viewer->dependent_next;
-        touch(viewer, reads(viewer, oids, count), whole, xid, lsn);
+        if (reads(viewer, oids, count)) {
+            refresh(viewer, &before, whole, xid);
+        } else if (!whole) {
+            wait_for_end(viewer, &before);
+        } else if (viewer->until_end) {
+            stop_waiting(viewer);
+        }
         viewer = next;
     }
+    touch_kept(route, &before, whole, lsn);
 }
 
-void viewers_touch_unknown(struct route *route)
+static void touch_unknown(struct viewer *viewer)
 {
-    const struct route_config *config = &route->config;
-
-    for (struct viewer *viewer = route->dependents; viewer != NULL;
-         viewer = viewer->dependent_next) {
+    for (; viewer != NULL; viewer = viewer->dependent_next) {
         if (viewer->until_end) {
+            const struct route_config *config = &viewer->audience->table->route->config;
             viewer->until_end = false;
             viewer->due = true;
             config->events->view_refresh(config->ctx, viewer->watch, 0);
         }
     }
+}
+
+void viewers_touch_unknown(struct route *route)
+{
+    touch_unknown(route->dependents);
+    touch_unknown(route->kept_viewers);
 }

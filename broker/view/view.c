@@ -16,11 +16,14 @@ void view_identity_unref(struct view_identity *identity)
     free(identity); /* in one piece */
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): once */
 void view_constants_unref(struct view_constants *constants)
 {
     if (constants != NULL && --constants->refs == 0) {
+        struct view_constants *base = constants->base;
         policy_constants_fini(&constants->policy);
         free(constants);
+        view_constants_unref(base); /* has none itself */
     }
 }
 

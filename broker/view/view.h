@@ -37,6 +37,7 @@ struct view_identity {
 /* What PostgreSQL computed for one (rules, identity). Immutable, counted. */
 struct view_constants {
     uint32_t refs;
+    struct view_constants *base; /* that some of its values point into, referenced; NULL: none */
     struct policy_constants policy;
 };
 

@@ -103,6 +103,15 @@ static void refuse_unplanned(struct view_watch *watch)
     rt_buf_fini(&text);
 }
 
+void views_deliver(struct view_watch *watch)
+{
+    if (watch->fold != NULL && watch->fold->constants->policy.binding.refused) {
+        refuse_unplanned(watch);
+    } else {
+        deliver(watch);
+    }
+}
+
 /* --- what is there, and what is not -------------------------------------------------------------- */
 
 /* True: there is an answer. False: the watch waits for it, or was refused. */
@@ -190,11 +199,7 @@ static void look(struct view_watch *watch)
         views_ask(&watch->fold->item); /* together with the filter */
     }
     if (have_filter(watch) && (watch->fold == NULL || have(watch, &watch->fold->item))) {
-        if (watch->fold != NULL && watch->fold->constants->policy.binding.refused) {
-            refuse_unplanned(watch);
-        } else {
-            deliver(watch);
-        }
+        views_deliver(watch);
     }
 }
 
@@ -205,6 +210,7 @@ static void on_settle(void *ctx)
     while (views->dirty != NULL) {
         look(views->dirty->owner);
     }
+    views_deliver_due(views);
     views_pump(views);
 }
 
@@ -220,6 +226,7 @@ static void on_tick(void *ctx)
             look_again(watch);
         }
     }
+    views_past_tick(views, now);
 }
 
 static void on_retry(void *ctx)
@@ -237,8 +244,10 @@ static void use_fold(struct view_watch *watch)
     struct views_fold *before = watch->fold;
 
     watch->fold = NULL;
+    views_link_drop(&watch->of_fold);
     if (watch->access->rules != NULL && watch->identity != NULL) {
         watch->fold = views_use_fold(watch->views, watch->access, watch->identity, watch->name);
+        views_link_add(&watch->fold->watches, &watch->of_fold, watch);
     }
     views_unuse(before == NULL ? NULL : &before->item);
 }
@@ -272,6 +281,8 @@ void views_unwatch(struct view_watch *watch)
     }
     stop(watch);
     views_link_drop(&watch->link);
+    views_link_drop(&watch->of_fold);
+    views_link_drop(&watch->due);
     views_unuse(watch->fold == NULL ? NULL : &watch->fold->item);
     views_unuse(watch->filter == NULL ? NULL : &watch->filter->item);
     views_unuse(watch->table == NULL ? NULL : &watch->table->item);
@@ -300,6 +311,9 @@ void views_access(struct view_watch *watch, struct access *access)
     watch->access = access_ref(access);
     access_unref(before);
     use_fold(watch);
+    if (watch->fold != NULL) {
+        watch->fold->doubted = true;
+    }
     if (watch->table != NULL) {
         doubt_table(watch->table);
         watch->recheck = true;
@@ -307,21 +321,37 @@ void views_access(struct view_watch *watch, struct access *access)
     start(watch);
 }
 
+void views_refold(struct views_fold *fold, uint32_t xid)
+{
+    if (xid != 0 && fold->seen != NULL && xid_snapshot_sees(&fold->seen->snapshot, xid)) {
+        return;
+    }
+    if (xid != 0) {
+        views_fold_want(fold, xid);
+    } else {
+        fold->again = fold->item.state != VIEWS_IDLE && fold->item.state != VIEWS_QUEUED;
+    }
+    fold->item.answered = false;
+    views_ask(&fold->item);
+}
+
 void views_refresh(struct view_watch *watch, uint32_t xid)
 {
     struct views_fold *fold = watch->fold;
+    bool good = fold != NULL && fold->kept && !fold->doubted && xid != 0;
 
-    if (fold != NULL &&
-        (xid == 0 || fold->seen == NULL || !xid_snapshot_sees(&fold->seen->snapshot, xid))) {
-        if (xid != 0) {
-            views_fold_want(fold, xid);
-        } else {
-            fold->again = fold->item.state != VIEWS_IDLE && fold->item.state != VIEWS_QUEUED;
-        }
-        fold->item.answered = false;
-        views_ask(&fold->item);
+    if (fold != NULL && !good) {
+        views_refold(fold, xid);
+    }
+    if (fold != NULL) {
+        fold->doubted = false;
     }
     start(watch);
+}
+
+bool views_is_kept(const struct view_watch *watch)
+{
+    return watch->fold != NULL && watch->fold->tests != NULL;
 }
 
 void views_new_epoch(struct views *views)
@@ -335,6 +365,7 @@ void views_new_epoch(struct views *views)
         views_seen_unref(fold->seen);
         fold->seen = NULL;
     }
+    views_past_forget(views);
 }
 
 /* --- all of them --------------------------------------------------------------------------------- */
@@ -360,6 +391,21 @@ static void register_metrics(struct views *views, struct rt_metrics *metrics)
         metrics, "pgtide_broker_policy_errors_total", NULL,
         "identities for which a part of a table's policies raises an error: they see "
         "less, or nothing");
+    views->set_count =
+        rt_gauge_new(metrics, "pgtide_broker_policy_sets", NULL,
+                     "sets of membership tests in policies kept from the stream, one "
+                     "for each identity and test");
+    views->set_changes = rt_counter_new(metrics, "pgtide_broker_policy_set_changes_total", NULL,
+                                        "changes of tables in membership tests applied to the sets "
+                                        "that are kept");
+    views->set_losses =
+        rt_counter_new(metrics, "pgtide_broker_policy_sets_lost_total", NULL,
+                       "sets of membership tests that a change could not be applied "
+                       "to, to be read from PostgreSQL again");
+    views->unsure_count =
+        rt_gauge_new(metrics, "pgtide_broker_policy_sets_unsure", NULL,
+                     "identities whose sets may lack a commit that was not visible yet when their "
+                     "table began to be followed; they are read again when it must be");
     views->identity_count = rt_gauge_new(metrics, "pgtide_broker_view_identities", NULL,
                                          "different identities (role and claims) with views");
 }
@@ -377,6 +423,8 @@ struct views *views_new(const struct views_config *config)
     views->folds = rt_map_new();
     views->tables = rt_map_new();
     views->filters = rt_map_new();
+    views->tests = rt_map_new();
+    views_journal_init(&views->journal);
     views->fold_queue.last = &views->fold_queue.first;
     views->look_queue.last = &views->look_queue.first;
     views->retry_after = VIEWS_RETRY_FIRST;
@@ -410,5 +458,6 @@ void views_free(struct views *views)
     rt_map_free(views->folds);
     rt_map_free(views->tables);
     rt_map_free(views->filters);
+    views_sets_fini(views);
     free(views);
 }

@@ -110,6 +110,9 @@ static void rest(struct views *views)
 
 static void give_up(struct views_item *item, const char *why)
 {
+    if (item->answered) {
+        return; /* asked for once more, to be sure: what there is stays good */
+    }
     free(item->trouble);
     item->trouble = rt_strdup(why);
     item->answered = false;
@@ -158,9 +161,13 @@ static void send_folds(struct views_flight *flight)
 
     for (uint32_t i = 0; i < flight->count; i++) {
         const struct views_fold *fold = (const struct views_fold *)flight->items[i];
-        folds[i] = (struct policy_fold){ fold->rules->program, &fold->identity->policy,
-                                         fold->name->schema, fold->name->table };
+        const struct policy_rules *rules = fold->rules;
+        folds[i] =
+            (struct policy_fold){ fold->tests != NULL ? rules->kept->asked : rules->program,
+                                  &fold->identity->policy, fold->name->schema, fold->name->table };
     }
+    flight->journal = views_journal_oldest(&flight->views->journal);
+    flight->number = ++flight->views->sent;
     policy_fold_sql(&sql, folds, flight->count);
     query(flight, &(struct pgconn_query){ .sql = rt_buf_cstr(&sql), .text = true });
     rt_buf_fini(&sql);
@@ -270,14 +277,16 @@ static void on_folds(struct views_flight *flight, const PGresult *result)
         if (fold->again) {
             fold->again = false;
             enqueue(&fold->item);
-        } else if (fold->xid_count > 0 && !(known && views_fold_sees(fold, &seen->snapshot))) {
+        } else if ((fold->xid_count > 0 && !(known && views_fold_sees(fold, &seen->snapshot))) ||
+                   !views_fold_take(fold, &answers.texts[i], seen, known, flight->journal)) {
             unseen = true;
             enqueue(&fold->item);
-        } else {
-            views_fold_take(fold, &answers.texts[i], seen);
         }
     }
     flight->count = 0;
+    if (known) {
+        views_past_seen(flight->views, &seen->snapshot);
+    }
     views_seen_unref(seen);
     policy_answers_fini(&answers);
     if (unseen) {

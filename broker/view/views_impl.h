@@ -3,6 +3,10 @@
  *   views.c         watches: what each waits for, its deadline, its view
  *   views_store.c   identities, folds, tables and filters: each thing once, as long as somebody uses it
  *   views_ask.c     the questions: which are sent together, and what becomes of their answers
+ *   views_sets.c    sets of membership tests, kept from the stream: loaded with a fold; _rows, _change: changed with their tables;
+ *                   _make: given to views
+ *   views_sets_past.c  answers from before anybody listened to those tables
+ *   views_journal.c changes of those tables that an answer may not have seen
  *   views_claims.c  claims to settings
  *
  * A fold is the constants of one (rules, identity), a table what the catalog says of its columns, a filter a text that was cast.
@@ -12,8 +16,10 @@
 #define PGTIDE_BROKER_VIEW_VIEWS_IMPL_H
 
 #include "broker/match/filter_sql.h"
+#include "broker/policy/sets.h"
 #include "broker/view/view_parts.h"
 #include "broker/view/views.h"
+#include "broker/view/views_journal.h"
 #include "broker/xid_snapshot.h"
 
 struct rt_counter;
@@ -22,8 +28,10 @@ struct rt_gauge;
 struct rt_map;
 struct rt_timer;
 
-#define VIEWS_RETRY_FIRST (2 * RT_MSEC)
-#define VIEWS_RETRY_MAX   (50 * RT_MSEC)
+#define VIEWS_RETRY_FIRST  (2 * RT_MSEC)
+#define VIEWS_RETRY_MAX    (50 * RT_MSEC)
+#define VIEWS_PAST_REPEAT  (1 * RT_SEC)
+#define VIEWS_PAST_UNKNOWN UINT64_MAX
 
 /* XIDS_MAX: past it the oldest is forgotten (fences.h says why). ERRORS_MAX: of one identity alone, about nothing else. */
 enum {
@@ -34,6 +42,8 @@ enum {
     VIEWS_XIDS_MAX = 256,
     VIEWS_ERRORS_MAX = 2,
     VIEWS_REASON_MAX = FILTER_ERROR_MAX + 64,
+    VIEWS_SET_MAX = 16384,    /* values: about a millisecond of everybody's time for a change */
+    VIEWS_PASSED_MANY = 1024, /* transactions that no answer has seen */
 };
 
 /* A place in a list; zeroed: in none. */
@@ -91,6 +101,26 @@ struct views_fold {
     uint32_t xid_count;
     bool again; /* the answer that is under way does not count */
     struct views_name *name;
+    struct views_link *watches; /* by their `of_fold` */
+    struct views_tests *tests;  /* NULL: its rules have no sets that can be kept, and so the rest */
+    struct policy_values **sets; /* one for each test; those of `kept` */
+    struct view_constants *base; /* what was read with the sets; their own constants are in it */
+    bool kept;                   /* `constants` are those of the stream's position */
+    bool doubted; /* the rules may mean another thing: kept or not, they are to be read again */
+    struct views_link loose;       /* in views->loose: answered, but not kept */
+    struct views_link unsure;      /* in views->unsure: answered, perhaps too early */
+    struct views_link changed;     /* in views->changed */
+    struct views_fold *young_next; /* in views->young: its sets' snapshot still counts */
+    struct views_fold *young_previous;
+};
+
+/* The sets of all identities for some rules. */
+struct views_tests {
+    uint32_t users;
+    uint64_t past; /* transactions before this one may have passed unheard; VIEWS_PAST_UNKNOWN */
+    rt_usec patient_until;
+    struct policy_rules *rules;
+    struct policy_sets **sets; /* one for each test of rules->kept */
 };
 
 /* The snapshot of an answer, for all folds that it held. */
@@ -139,6 +169,8 @@ struct view_watch {
     struct views_link unready; /* in views->unready: waits for something */
     struct views_link look;    /* in views->dirty: to be looked at again */
     struct views_link wait;    /* in an item's list */
+    struct views_link of_fold; /* in its fold's list */
+    struct views_link due;     /* in views->due: its fold's constants changed */
 };
 
 /* A lease, and what it is being asked. */
@@ -148,6 +180,8 @@ struct views_flight {
     struct pg_lease *lease;
     struct views_item *items[VIEWS_BATCH];
     uint32_t count;
+    uint64_t journal;      /* the oldest record when it was sent */
+    uint64_t number;       /* of the questions about folds */
     struct filter_sql sql; /* of a filter */
     bool has_sql;
 };
@@ -169,6 +203,20 @@ struct views {
     struct views_link *watches;
     struct views_link *unready;
     struct views_link *dirty;
+    struct rt_map *tests; /* by serial of the rules */
+    uint64_t sent;        /* questions about folds */
+    struct views_link *loose;
+    struct views_link *unsure;
+    rt_usec unsure_at; /* one of those is asked for again; 0: not set */
+    struct views_link *changed;
+    struct views_link *due;
+    struct views_fold *young; /* the oldest */
+    struct views_fold *youngest;
+    struct views_journal journal;
+    struct policy_cell *cells[2]; /* of the change at hand: new, old */
+    uint32_t cell_cap;
+    uint32_t *numbers; /* of its columns */
+    uint32_t number_cap;
     struct views_queue fold_queue;
     struct views_queue look_queue;
     struct views_flight flights[VIEWS_FLIGHTS_ALL];
@@ -184,6 +232,10 @@ struct views {
     struct rt_counter *refused;
     struct rt_counter *unplanned;
     struct rt_counter *raised;
+    struct rt_counter *set_changes;
+    struct rt_counter *set_losses;
+    struct rt_gauge *set_count;
+    struct rt_gauge *unsure_count;
     struct rt_gauge *identity_count;
 };
 
@@ -209,8 +261,10 @@ void views_fold_want(struct views_fold *fold, uint32_t xid);
 /* True: the constants are no older than all that is wanted. Forgets what was seen. */
 bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot);
 /* The constants that PostgreSQL said, under this snapshot; wakes whoever waits for them. */
-void views_fold_take(struct views_fold *fold, const struct policy_answer_text *answer,
-                     struct views_seen *seen);
+/* `known`: what it has seen says something. `journal`: of its flight. False: it may be without a change that came meanwhile, and is
+ * to be asked for again. */
+bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *answer,
+                     struct views_seen *seen, bool known, uint64_t journal);
 void views_seen_unref(struct views_seen *seen); /* NULL is fine */
 
 /* views_ask.c */
@@ -218,6 +272,52 @@ void views_ask(struct views_item *item); /* unless it is asked already */
 void views_pump(struct views *views);
 void views_land_all(struct views *views); /* before the end */
 
+/* views_sets.c */
+void views_sets_use(struct views_fold *fold);
+void views_sets_unuse(struct views_fold *fold);
+/* False: the answer may be without a change that came meanwhile, and is to be asked for again. `snapshot` NULL: not known. */
+bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *answer,
+                     const struct xid_snapshot *snapshot, uint64_t journal);
+void views_sets_fini(struct views *views);
+void views_sets_drop(struct views_fold *fold);
+bool views_sets_current(const struct views_fold *fold);
+void views_young_drop(struct views_fold *fold); /* that is in views->young, or not */
+/* The test that is of this table, the first; NULL: none is. */
+const struct policy_kept_test *views_test_of(const struct policy_kept *kept, uint32_t oid);
+
+/* views_sets_change.c: the constants are others: their watches are given another view by views_deliver_due(). */
+void views_note_due(const struct views_fold *fold);
+void views_deliver_due(struct views *views);
+
+/* views_sets_past.c. False: the answer may be too early, and another one is to be waited for. */
+bool views_past_take(struct views_fold *fold, const struct xid_snapshot *snapshot);
+void views_past_unuse(struct views_fold *fold);
+void views_past_forget(struct views *views); /* changes may have passed unheard */
+/* An answer came, and all of it was taken. */
+void views_past_seen(struct views *views, const struct xid_snapshot *snapshot);
+void views_past_tick(struct views *views, rt_usec now);
+/* Asks for something when there has been no answer for too many changes. */
+void views_past_probe(struct views *views);
+
+/* views_sets_make.c: of the policies alone, with the sets of now. One reference. */
+struct view_constants *views_sets_constants(const struct views_fold *fold);
+/* Takes the reference. False: they say what the last ones did, and those stay. */
+bool views_use_constants(struct views_fold *fold, struct view_constants *made);
+
+/* views_sets_rows.c: both versions as a test reads them. False: they cannot be read. Valid until the next. */
+struct views_versions {
+    struct policy_row rows[2];
+    struct policy_row *new_row; /* NULL: there is none */
+    struct policy_row *old_row;
+};
+bool views_versions_read(struct views *views, const struct policy_kept_test *test,
+                         const struct relation *relation, const struct wire_change *change,
+                         struct views_versions *out);
+
+/* views.c: its view, or why there is none, is given to the watch at once. Everything that it is made of is there. */
+void views_deliver(struct view_watch *watch);
+/* views.c: is to be asked for again, unless what there is has seen the transaction. */
+void views_refold(struct views_fold *fold, uint32_t xid);
 /* views.c: the item is answered, or in trouble: whoever waits for it is looked at again. */
 void views_wake(struct views_item *item);
 /* Why a filter is refused, as its client reads it. */

@@ -5,6 +5,7 @@
 #include "broker/view/views_impl.h"
 #include "runtime/buf.h"
 #include "runtime/log.h"
+#include "runtime/loop.h"
 #include "runtime/map.h"
 #include "runtime/metrics.h"
 
@@ -165,6 +166,7 @@ struct views_fold *views_use_fold(struct views *views, struct access *access,
     identity->refs++;
     fold->name = name;
     name->refs++;
+    views_sets_use(fold);
     rt_map_put(views->folds, key, sizeof(key), fold);
     return fold;
 }
@@ -179,6 +181,7 @@ static void forget_fold(struct views_fold *fold)
 
 static void free_fold(struct views_fold *fold)
 {
+    views_sets_unuse(fold);
     policy_rules_unref(fold->rules);
     view_identity_unref(fold->identity);
     view_constants_unref(fold->constants);
@@ -231,16 +234,12 @@ static void note_errors(const struct views_fold *fold)
 }
 
 /* The constants of last time, if PostgreSQL says the same: then nobody needs another view. */
-void views_fold_take(struct views_fold *fold, const struct policy_answer_text *answer,
-                     struct views_seen *seen)
+static void read_constants(struct views_fold *fold, const struct policy_answer_text *answer)
 {
     const struct view_seeds *seeds = &fold->item.views->seeds;
     uint64_t hash[2] = { rt_seeded_hash(seeds->low, answer->text, answer->len),
                          rt_seeded_hash(seeds->high, answer->text, answer->len) };
 
-    views_seen_unref(fold->seen);
-    fold->seen = seen;
-    seen->refs++;
     if (fold->constants == NULL || memcmp(hash, fold->hash, sizeof(hash)) != 0) {
         struct view_constants *constants = rt_alloc(sizeof(*constants));
         constants->refs = 1;
@@ -248,11 +247,33 @@ void views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
         view_constants_unref(fold->constants);
         fold->constants = constants;
         memcpy(fold->hash, hash, sizeof(hash));
+    }
+}
+
+bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *answer,
+                     struct views_seen *seen, bool known, uint64_t journal)
+{
+    const struct view_constants *last = fold->constants;
+
+    if (fold->tests == NULL) {
+        read_constants(fold, answer);
+    } else if (!views_sets_take(fold, answer, known ? &seen->snapshot : NULL, journal)) {
+        return false;
+    }
+    views_seen_unref(fold->seen);
+    fold->seen = seen;
+    seen->refs++;
+    if (fold->constants != last) {
         note_errors(fold);
+    }
+    if (fold->constants != last && fold->tests != NULL) { /* no change will tell them */
+        views_note_due(fold);
+        rt_defer_schedule(fold->item.views->settle);
     }
     fold->item.answered = true;
     rt_counter_add(fold->item.views->folded, 1);
     views_wake(&fold->item);
+    return true;
 }
 
 bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot)

@@ -52,6 +52,18 @@ static void on_touches(void *ctx, const uint32_t *oids, uint32_t count, bool who
     }
 }
 
+static void on_touching(void *ctx, struct relation *relation, const struct wire_change *change,
+                        uint32_t xid)
+{
+    struct stream *stream = ctx;
+
+    (void)xid;
+    fake_check(relation == NULL || relation->oid == 10 || relation->oid == 11);
+    if (change != NULL) {
+        stream->touched += change->new_row.len > 0 ? change->new_row.data[0] : 0;
+    }
+}
+
 static void on_malformed(void *ctx, const char *why)
 {
     (void)ctx;
@@ -109,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                    .fence = on_fence,
                                                    .new_epoch = on_epoch,
                                                    .touches = on_touches,
+                                                   .touching = on_touching,
                                                    .malformed = on_malformed };
     struct stream stream;
     rt_usec now = RT_SEC;

@@ -365,10 +365,19 @@ static void on_input(void *ctx, int fd, int events)
     }
 }
 
+/* The probe touches nothing. */
+static void on_doubt(void *ctx, void *user, uint32_t xid, uint64_t lsn)
+{
+    (void)ctx;
+    (void)user;
+    (void)xid;
+    (void)lsn;
+}
+
 static void start(struct probe *probe, const char *conninfo, const char *publication)
 {
     static const struct authority_events authority_events = { on_access, on_settled, on_state };
-    static const struct views_events views_events = { on_view };
+    static const struct views_events views_events = { on_view, on_doubt };
     static const char *const settings[] = { "request.jwt.claims", "request.jwt.claim.sub=sub",
                                             NULL };
 

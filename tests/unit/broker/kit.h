@@ -184,6 +184,12 @@ static inline void kit_on_view_refresh(void *ctx, void *watch, uint32_t xid)
     ((struct kit *)ctx)->views.refreshed = xid;
 }
 
+static inline bool kit_on_view_kept(void *ctx, const void *watch)
+{
+    (void)watch;
+    return ((struct kit *)ctx)->views.kept;
+}
+
 static inline void kit_on_interest(void *ctx, uint32_t oid, int by)
 {
     (void)oid;
@@ -231,6 +237,7 @@ static inline const struct route_events *kit_events(void)
         .view_unwatch = kit_on_view_unwatch,
         .view_access = kit_on_view_access,
         .view_refresh = kit_on_view_refresh,
+        .view_kept = kit_on_view_kept,
         .interest = kit_on_interest,
         .ask = kit_on_ask,
         .ask_forget = kit_on_ask_forget,

@@ -27,6 +27,7 @@ struct kit_views {
     unsigned reconsidered;
     uint32_t refreshed; /* for this transaction last */
     int interest;
+    bool kept; /* whoever makes the views tells of changes itself */
     struct policy_rules rules;
     struct policy_program program;
     uint32_t table; /* that they read */

@@ -1,5 +1,5 @@
 /* Tests of broker/upstream_touch: tables of interest that a transaction touches are told before its first change is routed, none is
- * missed when it comes in parts, again, or with holes, and nothing is told when nothing is of interest. */
+ * missed when it comes in parts, again, or with holes, nothing without interest; their changes are handed over before, each once. */
 #include "broker/upstream.h"
 #include "tests/unit/broker/kit.h"
 
@@ -15,6 +15,9 @@ struct fixture {
     uint64_t last_lsn;
     bool last_whole;
     unsigned last_set; /* bit oid - T */
+    /* of the transaction at hand */
+    uint32_t handed; /* bit index */
+    bool missed;     /* anything may have changed */
 };
 
 static void on_need(void *ctx, uint32_t rel)
@@ -67,6 +70,31 @@ static void on_touches(void *ctx, const uint32_t *oids, uint32_t count, bool who
                   (set & 4) != 0 ? " n" : "", xid, lsn, f->kit.stats.changes->value - f->changes);
 }
 
+/* Only of tables of interest; indexes go up. */
+static void on_touching(void *ctx, struct relation *relation, const struct wire_change *change,
+                        uint32_t xid)
+{
+    struct fixture *f = ctx;
+
+    if (relation == NULL) {
+        f->missed = true;
+    } else if (change == NULL) {
+        rt_buf_printf(&f->told, "truncate %s xid %" PRIu32 "\n", relation->table, xid);
+    } else {
+        assert_in_range(relation->oid, M, N);
+        assert_int_equal(f->handed >> change->index, 0);
+        f->handed |= 1U << change->index;
+    }
+}
+
+static void expect_handed(struct fixture *f, uint32_t handed, bool missed)
+{
+    assert_int_equal(f->handed, handed);
+    assert_int_equal(f->missed, missed);
+    f->handed = 0;
+    f->missed = false;
+}
+
 static void expect(struct fixture *f, const char *lines)
 {
     assert_string_equal(rt_buf_cstr(&f->told), lines);
@@ -116,6 +144,7 @@ static int setup(void **state)
                                                    .fence = on_fence,
                                                    .new_epoch = on_epoch,
                                                    .touches = on_touches,
+                                                   .touching = on_touching,
                                                    .malformed = on_malformed };
     struct fixture *f = rt_alloc(sizeof(*f));
 
@@ -180,6 +209,7 @@ static void test_what_is_touched_is_told_before_the_first_change(void **state)
     end(f, 200);
     assert_true(feed(f));
     expect(f, "whole m xid 200 at 200 after 0\n");
+    expect_handed(f, 6, false);
 
     begin(f, 300, false);
     insert(f, 1, 0);
@@ -188,7 +218,8 @@ static void test_what_is_touched_is_told_before_the_first_change(void **state)
     wire_encode_truncate(&f->out, 0, 0, rels, 2);
     end(f, 400);
     assert_true(feed(f));
-    expect(f, "whole m n xid 400 at 400 after 1\n");
+    expect(f, "truncate n xid 400\ntruncate m xid 400\nwhole m n xid 400 at 400 after 1\n");
+    expect_handed(f, 0, false);
 }
 
 static void test_a_relation_described_in_the_same_frame_is_known(void **state)
@@ -217,6 +248,7 @@ static void test_a_relation_described_in_the_same_frame_is_known(void **state)
     end(f, 300);
     assert_true(feed(f));
     expect(f, "whole m xid 300 at 300 after 0\n");
+    expect_handed(f, 2, false);
 }
 
 static void test_one_in_parts_is_told_at_once_and_at_its_end(void **state)
@@ -238,6 +270,7 @@ static void test_one_in_parts_is_told_at_once_and_at_its_end(void **state)
     end(f, 200);
     assert_true(feed(f));
     expect(f, "whole m n xid 200 at 200 after 2\n");
+    expect_handed(f, 9, false);
 
     begin(f, 300, false);
     insert(f, 1, 0);
@@ -264,6 +297,7 @@ static void test_interest_that_comes_in_the_middle_takes_everything_as_touched(v
     end(f, 200);
     assert_true(feed(f));
     expect(f, "whole m xid 200 at 200 after 0\n");
+    expect_handed(f, 0, true);
 }
 
 static void test_one_that_comes_again_keeps_what_it_touched(void **state)
@@ -283,12 +317,35 @@ static void test_one_that_comes_again_keeps_what_it_touched(void **state)
     end(f, 200);
     assert_true(feed(f));
     expect(f, "part m xid 200 at 200 after 0\nwhole m n xid 200 at 200 after 1\n");
+    expect_handed(f, 3, false);
 
     begin(f, 200, false);
     insert(f, 2, 0);
     end(f, 200);
     assert_true(feed(f));
     expect(f, ""); /* known: nothing new in it */
+}
+
+static void test_one_that_was_handed_over_ahead_is_not_again(void **state)
+{
+    struct fixture *f = *state;
+
+    upstream_interest(f->up, M, 1);
+    begin(f, 200, false);
+    insert(f, 2, 0);
+    insert(f, 9, 1); /* its definition never comes, but another link */
+    end(f, 200);
+    assert_false(feed(f));
+    expect(f, "part m xid 200 at 200 after 0\nneed 9\n");
+    expect_handed(f, 1, false);
+    upstream_restart(f->up);
+    begin(f, 200, false);
+    relations(f);
+    insert(f, 2, 0);
+    insert(f, 2, 1);
+    end(f, 200);
+    assert_true(feed(f));
+    expect_handed(f, 2, false);
 }
 
 static void test_holes_touch_everything(void **state)
@@ -306,6 +363,7 @@ static void test_holes_touch_everything(void **state)
     assert_true(feed(f));
     expect(f, "part xid 200 at 200 after 0\nwhole m n xid 0 at 200 after 1\n"
               "part m n xid 200 at 200 after 1\n");
+    expect_handed(f, 0, true);
     wire_encode_gap(&f->out, &(struct wire_gap){ .from = { KIT_EPOCH, 200, UINT32_MAX },
                                                  .to = { KIT_EPOCH, 250, UINT32_MAX },
                                                  .reason = kit_text("slot lost") });
@@ -357,13 +415,17 @@ static void run_transaction(struct fixture *f, uint64_t lsn, uint32_t *seed)
     uint32_t count = next(seed) % 12;
     uint32_t at = 0;
     unsigned truth = 0;
+    uint32_t of_interest = 0;
     bool continued = false;
 
     for (uint32_t i = 0; i < count; i++) {
         rels[i] = 1 + next(seed) % 8 % 3;
         truth |= rels[i] > 1 ? 1U << (rels[i] - 1) : 0;
+        of_interest |= rels[i] > 1 ? 1U << i : 0;
     }
     f->last_lsn = 0;
+    f->handed = 0;
+    f->missed = false;
     for (;;) {
         bool again = next(seed) % 16 == 0;
         if (again) {
@@ -400,6 +462,8 @@ static void run_transaction(struct fixture *f, uint64_t lsn, uint32_t *seed)
         assert_true(f->last_whole);
         assert_int_equal(f->last_set, truth);
     }
+    assert_int_equal(f->handed, of_interest);
+    assert_false(f->missed);
 }
 
 static void test_however_a_stream_is_cut_the_last_word_is_the_truth(void **state)
@@ -425,6 +489,7 @@ int main(void)
         TEST(test_one_in_parts_is_told_at_once_and_at_its_end),
         TEST(test_interest_that_comes_in_the_middle_takes_everything_as_touched),
         TEST(test_one_that_comes_again_keeps_what_it_touched),
+        TEST(test_one_that_was_handed_over_ahead_is_not_again),
         TEST(test_holes_touch_everything),
         TEST(test_a_frame_that_breaks_off_is_no_whole_transaction),
         TEST(test_however_a_stream_is_cut_the_last_word_is_the_truth),

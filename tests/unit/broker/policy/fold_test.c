@@ -27,7 +27,8 @@ static void test_the_question(void **state)
     policy_fold_sql(&sql, &fold, 1);
     assert_string_equal(
         rt_buf_cstr(&sql),
-        "BEGIN READ ONLY; DO $pgtide0$\n#variable_conflict use_column\nDECLARE pgtide_a "
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; DO $pgtide0$\n#variable_conflict "
+        "use_column\nDECLARE pgtide_a "
         "pg_catalog.text[] := ARRAY[pg_catalog.pg_current_snapshot()::pg_catalog.text]; pgtide_r "
         "pg_catalog.text[]; pgtide_v pg_catalog.text; BEGIN pgtide_r := '{}'; BEGIN PERFORM "
         "pg_catalog.set_config('role', 'we\"ird', true), "

@@ -325,6 +325,111 @@ static void test_an_answer_that_is_due_is_waited_for_across_transactions(void **
     assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "accept 7 group"));
 }
 
+/* Who is kept does not leave the live stream: what it sees is another thing before the transaction begins. */
+static void test_one_that_is_kept_sees_by_its_new_view_at_once(void **state)
+{
+    struct kit *kit = *state;
+    kit->views.kept = true;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    kit->views.refreshed = 0;
+    insert(kit, t, 200, "1,alice");
+    shows_now(kit, "bob");
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    kit_change(kit, t, 1, "3,bob", NULL);
+    kit_end(kit, 300);
+    kit_expect(kit, 0,
+               "begin 200\ndeliver 0 1I new=1,alice old=-\nend 200\n"
+               "group 2 public.t id@0,a@1\nrights 7 200/end\naccept 7 group 2 200/end\n"
+               "begin 300\ndeliver 1 2I new=3,bob old=-\nend 300\n");
+    route_touched(kit->route, &touched, 1, true, 32, 400);
+    insert(kit, t, 400, "4,bob");
+    kit_expect(kit, 0, "begin 400\ndeliver 0 2I new=4,bob old=-\nend 400\n"); /* not its set */
+    assert_int_equal(kit->views.refreshed, 0);
+}
+
+static void test_one_that_is_kept_waits_for_the_end_of_what_comes_in_parts(void **state)
+{
+    struct kit *kit = *state;
+    kit->views.kept = true;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    route_touched(kit->route, NULL, 0, false, 31, 300);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    kit_change(kit, t, 1, "3,bob", NULL);
+    kit_end(kit, 300);
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 299/end\n");
+    shows_now(kit, "bob");
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    const char *sent = rt_buf_cstr(&kit->sent[0]);
+    assert_non_null(strstr(sent, "rights 7 299/"));
+    assert_non_null(strstr(sent, "new=3,bob"));
+    assert_null(strstr(sent, "new=2,alice"));
+}
+
+/* Who comes in the middle of one, and wants the past as well, has a view from before it. */
+static void test_one_that_is_kept_and_new_waits_for_the_end_of_what_comes_in_parts(void **state)
+{
+    struct kit *kit = *state;
+    kit->views.kept = true;
+    struct relation *t = member_of(kit);
+    struct access *access = member_access(kit);
+    struct wire_writer out = { 0 };
+    uint32_t touched = MEMBERS;
+
+    route_touched(kit->route, NULL, 0, false, 31, 300);
+    kit_start(kit, 300);
+    kit_change(kit, t, 0, "2,alice", NULL);
+    wire_encode_subscribe(&out, &(struct wire_subscribe){ .sub = 8,
+                                                          .identity = 1,
+                                                          .channel = kit_text("table:public.t"),
+                                                          .filter = kit_text("new"),
+                                                          .token = kit_text(""),
+                                                          .has_since = true,
+                                                          .since = { KIT_EPOCH, 200, 0 } });
+    assert_null(kit_message(kit, 0, &out));
+    kit_show(kit, "new/{}", access, "alice");
+    kit_end(kit, 300);
+    kit_show(kit, "/{}", access, "bob");
+    kit_show(kit, "new/{}", access, "bob");
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    const char *sent = rt_buf_cstr(&kit->sent[0]);
+    assert_non_null(strstr(sent, "accept 8 "));
+    assert_null(strstr(strstr(sent, "accept 8 "), "alice"));
+    access_unref(access);
+}
+
+static void test_one_that_is_kept_and_in_doubt_is_asked_for(void **state)
+{
+    struct kit *kit = *state;
+    kit->views.kept = true;
+    struct relation *t = member_of(kit);
+    uint32_t touched = MEMBERS;
+
+    route_doubt(kit_viewer(&kit->views, "/{}"), 31, 300);
+    route_touched(kit->route, &touched, 1, true, 31, 300);
+    assert_int_equal(kit->views.refreshed, 31);
+    /* One that comes in parts meanwhile does not make the old answer the new one. */
+    insert(kit, t, 300, "2,alice");
+    route_touched(kit->route, NULL, 0, false, 32, 400);
+    insert(kit, t, 400, "3,alice");
+    route_touched(kit->route, NULL, 0, true, 32, 400);
+    (void)route_work(kit->route);
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 299/end\n");
+    shows_now(kit, "bob");
+    route_flush(kit->route);
+    assert_null(strstr(rt_buf_cstr(&kit->sent[0]), "alice"));
+}
+
 static void test_interest_ends_with_the_last_viewer(void **state)
 {
     struct kit *kit = *state;
@@ -351,6 +456,10 @@ int main(void)
         TEST(test_one_that_is_not_whole_is_judged_at_its_end),
         TEST(test_one_that_touches_them_at_its_end_is_judged_by_what_it_leaves),
         TEST(test_an_answer_that_is_due_is_waited_for_across_transactions),
+        TEST(test_one_that_is_kept_sees_by_its_new_view_at_once),
+        TEST(test_one_that_is_kept_waits_for_the_end_of_what_comes_in_parts),
+        TEST(test_one_that_is_kept_and_new_waits_for_the_end_of_what_comes_in_parts),
+        TEST(test_one_that_is_kept_and_in_doubt_is_asked_for),
         TEST(test_interest_ends_with_the_last_viewer),
     };
 

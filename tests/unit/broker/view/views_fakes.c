@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/policy/rules.h"
+#include "broker/view/views_impl.h"
 #include "pg/pool.h"
 #include "runtime/buf.h"
 #include "runtime/log.h"
@@ -198,8 +199,16 @@ static struct pg_lease *asked(int folds)
     return found;
 }
 
-/* Every fold of the statement answers the same. */
 void fakes_answer(int folds, const char *snapshot, const char *uid)
+{
+    char each[128];
+
+    (void)snprintf(each, sizeof(each), "v,v%s", uid);
+    fakes_answer_texts(folds, snapshot, each);
+}
+
+/* Every fold of the statement answers the same. */
+void fakes_answer_texts(int folds, const char *snapshot, const char *each)
 {
     struct pg_lease *lease = asked(folds);
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
@@ -207,9 +216,9 @@ void fakes_answer(int folds, const char *snapshot, const char *uid)
     PGresAttDesc column = { .name = name };
     struct rt_buf text = { .data = NULL };
 
-    rt_buf_printf(&text, "{%s", snapshot);
+    rt_buf_printf(&text, "{\"%s\"", snapshot);
     for (int i = 0; i < folds; i++) {
-        rt_buf_printf(&text, ",\"{v,v%s}\"", uid);
+        rt_buf_printf(&text, ",\"{%s}\"", each);
     }
     rt_buf_putc(&text, '}');
     (void)rt_buf_cstr(&text);
@@ -261,6 +270,16 @@ static void on_view(void *ctx, void *user, struct view *view, int code, const ch
     }
 }
 
+static void on_doubt(void *ctx, void *user, uint32_t xid, uint64_t lsn)
+{
+    struct seen *seen = user;
+
+    (void)ctx;
+    (void)lsn;
+    seen->doubts++;
+    views_refresh(seen->watch, xid);
+}
+
 struct access *fakes_access(uint64_t serial)
 {
     const char *const table[POLICY_LOADER_COLUMNS] = { "1", "T", "16400", "1", "0", "0", "0", "" };
@@ -284,9 +303,46 @@ struct access *fakes_access(uint64_t serial)
     return access;
 }
 
+struct access *fakes_member_access(uint64_t serial)
+{
+    const char *const table[POLICY_LOADER_COLUMNS] = { "1", "T", "16400", "1", "0", "0", "0", "" };
+    const char *const nested[POLICY_LOADER_COLUMNS] = { "1", "T", "16402", "0", "0", "0", "0", "" };
+    const char *const policy[POLICY_LOADER_COLUMNS] = { "1", "P",         "teams",        "1",
+                                                        "1", tree_member, "(EXISTS ...)", "" };
+    struct policy_load *load = policy_load_new(1);
+    struct access *access = access_new();
+    uint32_t question = 1;
+    const char *schema = NULL;
+    const char *name = NULL;
+
+    policy_load_row(load, table);
+    policy_load_row(load, policy);
+    for (size_t i = 0; kit_fact(i) != NULL; i++) {
+        policy_load_fact(load, kit_fact(i));
+    }
+    assert_int_equal(policy_load_nest(load), 1);
+    policy_load_nested(load, 0, &question, &schema, &name);
+    assert_int_equal(question, 0);
+    assert_string_equal(name, "memb");
+    policy_load_nested_row(load, nested);
+    assert_int_equal(policy_load_take(load, 0, serial, &access->rules), POLICY_LOAD_RULES);
+    assert_non_null(access->rules->kept);
+    policy_load_free(load);
+    access->oid = 16400;
+    access->all = true;
+    access_add_attribute(access, "team", 4, 23);
+    return access;
+}
+
+void fakes_use(struct access *access)
+{
+    access_unref(world.access);
+    world.access = access;
+}
+
 int fakes_setup(void **state)
 {
-    static const struct views_events events = { on_view };
+    static const struct views_events events = { .on_view = on_view, .on_doubt = on_doubt };
     static const char *const settings[] = { "request.jwt.claims", "app.sub=sub", NULL };
 
     (void)state;
@@ -298,6 +354,7 @@ int fakes_setup(void **state)
                                                     .metrics = world.metrics,
                                                     .settings = settings,
                                                     .deadline = 0,
+                                                    .keeps = true,
                                                     .events = &events });
     return 0;
 }
@@ -345,6 +402,11 @@ struct views *fakes_views(void)
 struct seen *fakes_seen(size_t number)
 {
     return &world.seen[number];
+}
+
+void fakes_patience(rt_usec patience)
+{
+    world.views->config.patience = patience;
 }
 
 void fakes_trouble(const char *why)

@@ -21,6 +21,7 @@ struct seen {
     struct view *view; /* referenced */
     int answers;
     int code;
+    int doubts;
     char message[256];
     bool unwatch; /* at the next answer */
 };
@@ -31,8 +32,13 @@ int fakes_teardown(void **state);
 struct views *fakes_views(void);
 struct seen *fakes_seen(size_t number);
 void fakes_trouble(const char *why); /* of the pool */
+void fakes_patience(rt_usec patience);
 /* An access whose policy is "owner = auth.uid()", for a table of (id, owner). */
 struct access *fakes_access(uint64_t serial);
+/* One whose policy is that the row's column 4 is the team of one of auth.uid()'s rows of memb (16402: team_id, user_id), which shows all of
+ * its rows to everybody. */
+struct access *fakes_member_access(uint64_t serial);
+void fakes_use(struct access *access); /* for fakes_watch; takes the reference */
 struct seen *fakes_watch(size_t number, const char *claims);
 
 /* Runs what is due now; connections are there at once. */
@@ -44,6 +50,8 @@ void fakes_tick(void);
 /* One statement is under way, or none (0), with so many folds. The others say how it ends. */
 void fakes_asked(int folds);
 void fakes_answer(int folds, const char *snapshot, const char *uid); /* each fold the same */
+void fakes_answer_texts(int folds, const char *snapshot,
+                        const char *each); /* what is behind a fold's brace */
 void fakes_fail(int folds, const char *state);
 void fakes_lose(int folds);
 

@@ -1,0 +1,226 @@
+/* broker/policy/kept.c - see kept.h. */
+#include "broker/policy/kept.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/policy/sets.h"
+
+struct maker {
+    const struct policy_program *program;
+    const struct policy_facts *facts;
+    const struct policy_nested *nested;
+    uint32_t nested_count;
+    uint32_t question;
+    struct policy_kept *kept;
+    struct policy_fold_item *folds; /* of `asked` */
+    uint32_t fold_count;
+};
+
+static const struct policy_table *table_of(const struct maker *m, uint32_t oid)
+{
+    for (uint32_t i = 0; i < m->nested_count; i++) {
+        const struct policy_nested *at = &m->nested[i];
+        if (at->question == m->question && at->oid == oid && at->table.known) {
+            return &at->table;
+        }
+    }
+    return NULL;
+}
+
+static struct policy_program *compile(const struct maker *m,
+                                      const struct policy_membership *members)
+{
+    const struct policy_table *table = table_of(m, members->table);
+    struct policy_program *program = NULL;
+
+    if (table != NULL) {
+        struct policy_rule *rules = rt_alloc((table->count + 1) * sizeof(*rules));
+        for (uint32_t i = 0; i < table->count; i++) {
+            rules[i] = table->rules[i].rule;
+        }
+        program = policy_members_compile(m->facts, members, policy_table_exempt(table), rules,
+                                         table->count);
+        free(rules);
+    }
+    return program;
+}
+
+/* False: its name is not known. */
+static bool add_column(struct maker *m, struct policy_kept_test *test, uint32_t number,
+                       uint32_t type)
+{
+    const char *name = policy_facts_column(m->facts, test->table, number);
+
+    if (name == NULL) {
+        return false;
+    }
+    test->columns[test->column_count++] = (struct policy_kept_column){
+        .name = policy_arena_copy(&m->kept->arena, name, strlen(name)),
+        .number = number,
+        .type = type,
+    };
+    test->width = number > test->width ? number : test->width;
+    return true;
+}
+
+static bool add_columns(struct maker *m, struct policy_kept_test *test, uint32_t value_type)
+{
+    const struct policy_program *members = test->members;
+    bool good = true;
+
+    test->columns =
+        policy_arena_alloc(&m->kept->arena, (members->column_count + 1) * sizeof(*test->columns));
+    for (uint32_t i = 0; i < members->column_count && good; i++) {
+        if (members->columns[i].type != 0 && i + 1 != test->value) {
+            good = add_column(m, test, i + 1, members->columns[i].type);
+        }
+    }
+    return good && add_column(m, test, test->value, value_type);
+}
+
+static bool has_fold(const struct policy_kept *kept, uint32_t fold)
+{
+    for (uint32_t i = 0; i < kept->count; i++) {
+        if (kept->tests[i].fold == fold) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *statement(struct maker *m, const struct policy_membership *members)
+{
+    struct rt_buf sql = { .data = NULL };
+    const char *text = NULL;
+
+    if (policy_members_sql(m->facts, members, &sql)) {
+        text = policy_arena_copy(&m->kept->arena, (const char *)sql.data, sql.len);
+    }
+    rt_buf_fini(&sql);
+    return text;
+}
+
+/* Its constants come behind those that are there. */
+static bool add_test(struct maker *m, const struct policy_fold_members *from)
+{
+    struct policy_kept *kept = m->kept;
+    struct policy_kept_test *test = &kept->tests[kept->count];
+    const char *sql = statement(m, &from->members);
+
+    *test = (struct policy_kept_test){ .fold = from->fold,
+                                       .table = from->members.table,
+                                       .value = from->members.value,
+                                       .element = policy_shape_of(m->facts, from->members.type),
+                                       .members = compile(m, &from->members),
+                                       .first = m->fold_count };
+    if (test->members == NULL) {
+        return false;
+    }
+    kept->count++;
+    if (sql == NULL || !add_columns(m, test, from->members.type)) {
+        return false;
+    }
+    m->folds[test->fold].sql = sql;
+    for (uint32_t i = 0; i < test->members->fold_count; i++) {
+        m->folds = rt_realloc(m->folds, m->fold_count + 1, sizeof(*m->folds));
+        m->folds[m->fold_count++] = test->members->folds[i];
+    }
+    return true;
+}
+
+static bool add_tests(struct maker *m)
+{
+    const struct policy_program *program = m->program;
+
+    for (uint32_t i = 0; i < program->membership_count; i++) {
+        const struct policy_fold_members *from = &program->memberships[i];
+        if (!has_fold(m->kept, from->fold) && !add_test(m, from)) {
+            return false;
+        }
+    }
+    return m->kept->count > 0 && m->fold_count <= POLICY_FOLDS_MAX;
+}
+
+/* What the tables' other policies read does not matter to this role. */
+static bool belongs(const struct maker *m, uint32_t oid)
+{
+    for (uint32_t i = 0; i < m->kept->count; i++) {
+        uint32_t table = m->kept->tests[i].table;
+        const uint32_t *reads = NULL;
+        uint32_t count = policy_facts_reads(m->facts, table, &reads);
+        if (table == oid) {
+            return true;
+        }
+        for (uint32_t j = 0; j < count; j++) {
+            if (reads[j] == oid) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool all_belong(const struct maker *m)
+{
+    for (uint32_t i = 0; i < m->program->table_count; i++) {
+        if (!belongs(m, m->program->tables[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void make_asked(struct maker *m)
+{
+    struct policy_program *asked = rt_alloc(sizeof(*asked));
+    size_t size = m->fold_count * sizeof(*m->folds);
+    struct policy_fold_item *folds = policy_arena_alloc(&asked->arena, size + 1);
+
+    memcpy(folds, m->folds, size);
+    asked->folds = folds;
+    asked->fold_count = m->fold_count;
+    m->kept->asked = asked;
+}
+
+struct policy_kept *policy_kept_new(const struct policy_program *program,
+                                    const struct policy_facts *facts,
+                                    const struct policy_nested *nested, uint32_t nested_count,
+                                    uint32_t question)
+{
+    struct maker m = { .program = program,
+                       .facts = facts,
+                       .nested = nested,
+                       .nested_count = nested_count,
+                       .question = question,
+                       .fold_count = program->fold_count };
+
+    if (program->membership_count == 0) {
+        return NULL;
+    }
+    m.kept = rt_alloc(sizeof(*m.kept));
+    m.kept->tests =
+        policy_arena_alloc(&m.kept->arena, program->membership_count * sizeof(*m.kept->tests));
+    m.folds = rt_alloc((program->fold_count + 1) * sizeof(*m.folds));
+    memcpy(m.folds, program->folds, program->fold_count * sizeof(*m.folds));
+    bool good = add_tests(&m) && all_belong(&m);
+    if (good) {
+        make_asked(&m);
+    } else {
+        policy_kept_free(m.kept);
+    }
+    free(m.folds);
+    return good ? m.kept : NULL;
+}
+
+void policy_kept_free(struct policy_kept *kept)
+{
+    if (kept != NULL) {
+        for (uint32_t i = 0; i < kept->count; i++) {
+            policy_program_free(kept->tests[i].members);
+        }
+        policy_program_free(kept->asked);
+        policy_arena_fini(&kept->arena);
+        free(kept);
+    }
+}

@@ -1,0 +1,61 @@
+/* broker/policy/kept.h - which sets of a table's policies can be kept from the stream, and what that takes.
+ *
+ * All or none: when every table that the constants of these policies are read from belongs to a membership test whose rows can be
+ * judged here (policy_members_compile), an identity's constants change with the rows of those tables only in these sets, and
+ * sets.h keeps them. Else NULL: PostgreSQL is asked again whenever one of the tables changes.
+ *
+ * `asked` is what PostgreSQL is asked for (fold.h): the constants of the policies in their places, but of a set every value as often as it is there;
+ * behind them those that tell which rows of the other tables count. It has no code.
+ * Immutable. Pure. Linear cost.
+ */
+#ifndef PGTIDE_BROKER_POLICY_KEPT_H
+#define PGTIDE_BROKER_POLICY_KEPT_H
+
+#include <stdint.h>
+
+#include "broker/policy/facts.h"
+#include "broker/policy/loader.h"
+#include "broker/policy/program.h"
+
+/* A column of m that has to be known, by its name and type at the time. */
+struct policy_kept_column {
+    const char *name;
+    uint32_t number;
+    uint32_t type;
+};
+
+/* A membership test; two with the same set are one. */
+struct policy_kept_test {
+    uint32_t fold; /* whose value the set is */
+    uint32_t table;
+    uint32_t value; /* attribute number */
+    struct policy_shape element;
+    struct policy_program *members; /* which rows count */
+    uint32_t first;                 /* of its constants, in `asked` */
+    uint32_t column_count;
+    struct policy_kept_column *columns; /* that `members` and the value are of */
+    uint32_t width;                     /* the highest number */
+};
+
+struct policy_kept {
+    struct policy_arena arena;
+    uint32_t count;
+    struct policy_kept_test *tests;
+    struct policy_program *asked;
+};
+
+/* A table that sets are of, as the role sees it. */
+struct policy_nested {
+    uint32_t question;
+    uint32_t oid;
+    struct policy_table table;
+};
+
+/* `nested`: what was loaded for question `question`, among others. */
+struct policy_kept *policy_kept_new(const struct policy_program *program,
+                                    const struct policy_facts *facts,
+                                    const struct policy_nested *nested, uint32_t nested_count,
+                                    uint32_t question);
+void policy_kept_free(struct policy_kept *kept); /* NULL is fine */
+
+#endif

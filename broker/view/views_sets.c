@@ -1,0 +1,264 @@
+/* broker/view/views_sets.c - constants that are sets of membership tests, kept from the stream.
+ *
+ * A fold whose rules can be kept is asked for `rules->kept->asked`: its sets come with every value as often as it is there, and
+ * with the constants that tell which rows count. Changes that the answer's snapshot did not see are read from the journal; from
+ * then on each comes once, as it passes. What a view is given is a copy: constants never change.
+ *
+ * A set that a change cannot be applied to, or that is too large to be copied with each, is lost, and its fold loose: it is asked for anew when one of its tables is touched,
+ * as all are whose rules cannot be kept.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/view/views_impl.h"
+#include "runtime/buf.h"
+#include "runtime/map.h"
+#include "runtime/metrics.h"
+
+static void add_to_gauge(struct rt_gauge *gauge, double by)
+{
+    rt_gauge_set(gauge, gauge->value + by);
+}
+
+/* --- sets of some rules -------------------------------------------------------------------------- */
+
+void views_sets_use(struct views_fold *fold)
+{
+    struct rt_map *all = fold->item.views->tests;
+    const struct policy_kept *kept = fold->rules->kept;
+
+    if (kept == NULL || !fold->item.views->config.keeps) {
+        return;
+    }
+    fold->tests = rt_map_get_u64(all, fold->rules->serial);
+    if (fold->tests == NULL) {
+        fold->tests = rt_alloc(sizeof(*fold->tests));
+        fold->tests->rules = policy_rules_ref(fold->rules);
+        fold->tests->past = VIEWS_PAST_UNKNOWN;
+        fold->tests->sets = rt_alloc(kept->count * sizeof(struct policy_sets *));
+        for (uint32_t i = 0; i < kept->count; i++) {
+            const struct policy_kept_test *test = &kept->tests[i];
+            fold->tests->sets[i] = policy_sets_new(test->members, test->value, &test->element);
+        }
+        rt_map_put_u64(all, fold->rules->serial, fold->tests);
+    }
+    fold->tests->users++;
+}
+
+/* --- the young: while the answer's snapshot says which changes are in it ------------------------- */
+
+static void young_add(struct views_fold *fold)
+{
+    struct views *views = fold->item.views;
+
+    fold->young_previous = views->youngest;
+    if (views->youngest != NULL) {
+        views->youngest->young_next = fold;
+    } else {
+        views->young = fold;
+    }
+    views->youngest = fold;
+}
+
+void views_young_drop(struct views_fold *fold)
+{
+    struct views *views = fold->item.views;
+
+    if (fold != views->young && fold->young_previous == NULL) {
+        return;
+    }
+    if (fold->young_previous != NULL) {
+        fold->young_previous->young_next = fold->young_next;
+    } else {
+        views->young = fold->young_next;
+    }
+    if (fold->young_next != NULL) {
+        fold->young_next->young_previous = fold->young_previous;
+    } else {
+        views->youngest = fold->young_previous;
+    }
+    fold->young_next = NULL;
+    fold->young_previous = NULL;
+}
+
+/* --- a fold's sets ------------------------------------------------------------------------------- */
+
+void views_sets_drop(struct views_fold *fold)
+{
+    struct views *views = fold->item.views;
+    uint32_t count = fold->sets == NULL ? 0 : fold->rules->kept->count;
+
+    views_young_drop(fold);
+    views_link_drop(&fold->changed);
+    for (uint32_t i = 0; i < count; i++) {
+        policy_set_free(fold->sets[i]);
+    }
+    add_to_gauge(views->set_count, -(double)count);
+    free(fold->sets);
+    fold->sets = NULL;
+    view_constants_unref(fold->base);
+    fold->base = NULL;
+    fold->kept = false;
+}
+
+void views_sets_unuse(struct views_fold *fold)
+{
+    struct views_tests *tests = fold->tests;
+
+    if (tests == NULL) {
+        return;
+    }
+    views_link_drop(&fold->loose);
+    views_past_unuse(fold);
+    views_sets_drop(fold);
+    fold->tests = NULL;
+    if (--tests->users == 0) {
+        (void)rt_map_remove_u64(fold->item.views->tests, tests->rules->serial);
+        for (uint32_t i = 0; i < tests->rules->kept->count; i++) {
+            policy_sets_free(tests->sets[i]);
+        }
+        free(tests->sets);
+        policy_rules_unref(tests->rules);
+        free(tests);
+    }
+}
+
+void views_sets_fini(struct views *views)
+{
+    rt_map_free(views->tests);
+    views_journal_clear(&views->journal);
+    free(views->cells[0]);
+    free(views->cells[1]);
+    free(views->numbers);
+}
+
+/* --- an answer ----------------------------------------------------------------------------------- */
+
+const struct policy_kept_test *views_test_of(const struct policy_kept *kept, uint32_t oid)
+{
+    for (uint32_t i = 0; i < kept->count; i++) {
+        if (kept->tests[i].table == oid) {
+            return &kept->tests[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether a change came that the answer does not have. */
+static bool misses(const struct views_fold *fold, const struct xid_snapshot *snapshot)
+{
+    const struct views_record *at = fold->item.views->journal.first;
+
+    for (; at != NULL; at = at->next) {
+        if (!xid_snapshot_sees(snapshot, at->xid) &&
+            views_test_of(fold->rules->kept, at->relation->oid) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void apply_record(struct views_fold *fold, uint32_t number,
+                         const struct views_record *record)
+{
+    const struct policy_kept_test *test = &fold->rules->kept->tests[number];
+    struct policy_values *set = fold->sets[number];
+    struct views_versions versions;
+
+    if (test->table != record->relation->oid) {
+        return;
+    }
+    if (record->truncate) {
+        policy_set_truncate(set, record->xid);
+    } else if (views_versions_read(fold->item.views, test, record->relation, &record->change,
+                                   &versions)) {
+        policy_set_change(set, record->xid, versions.new_row, versions.old_row);
+    } else {
+        policy_set_spoil(set);
+    }
+}
+
+static void catch_up(struct views_fold *fold, const struct xid_snapshot *snapshot)
+{
+    const struct views_record *at = fold->item.views->journal.first;
+
+    for (; at != NULL; at = at->next) {
+        if (xid_snapshot_sees(snapshot, at->xid)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < fold->rules->kept->count; i++) {
+            apply_record(fold, i, at);
+        }
+    }
+}
+
+static bool load_set(struct views_fold *fold, uint32_t number, const struct xid_snapshot *snapshot)
+{
+    const struct policy_kept_test *test = &fold->rules->kept->tests[number];
+    const struct policy_binding *all = &fold->base->policy.binding;
+    const struct policy_value *value = &all->values[test->fold];
+    struct policy_binding *own = policy_arena_alloc(&fold->base->policy.arena, sizeof(*own));
+
+    *own = (struct policy_binding){ .count = test->members->fold_count,
+                                    .values = all->values + test->first };
+    struct policy_values *set = policy_set_new(fold->tests->sets[number], own);
+    policy_set_own(set, fold);
+    fold->sets[number] = set;
+    return value->state == VALUE_KNOWN && value->kind == POLICY_KIND_ARRAY &&
+           policy_set_load(set, value->text, value->len, snapshot);
+}
+
+bool views_sets_current(const struct views_fold *fold)
+{
+    for (uint32_t i = 0; i < fold->rules->kept->count; i++) {
+        if (policy_set_state(fold->sets[i]) != POLICY_SET_CURRENT ||
+            policy_set_list(fold->sets[i])->count > VIEWS_SET_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load_sets(struct views_fold *fold, const struct xid_snapshot *snapshot)
+{
+    uint32_t count = fold->rules->kept->count;
+    bool good = true;
+
+    fold->sets = rt_alloc(count * sizeof(struct policy_values *));
+    add_to_gauge(fold->item.views->set_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        good = load_set(fold, i, snapshot) && good;
+    }
+    if (good) {
+        catch_up(fold, snapshot);
+    }
+    return good && views_sets_current(fold);
+}
+
+bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *answer,
+                     const struct xid_snapshot *snapshot, uint64_t journal)
+{
+    struct views *views = fold->item.views;
+
+    if (snapshot == NULL || !views_journal_covers(&views->journal, journal, snapshot) ||
+        !views_past_take(fold, snapshot)) {
+        return false;
+    }
+    views_sets_drop(fold);
+    fold->base = rt_alloc(sizeof(*fold->base));
+    fold->base->refs = 1;
+    bool good =
+        policy_fold_read(&fold->base->policy, fold->rules->kept->asked, answer->text, answer->len);
+    fold->kept = good && !fold->base->policy.binding.refused && load_sets(fold, snapshot);
+    if (fold->kept) {
+        views_link_drop(&fold->loose);
+        young_add(fold);
+        (void)views_use_constants(fold, views_sets_constants(fold));
+        return true;
+    }
+    fold->base->refs++;
+    (void)views_use_constants(fold, fold->base);
+    views_sets_drop(fold);
+    views_link_add(&views->loose, &fold->loose, fold);
+    return !misses(fold, snapshot);
+}
