@@ -29,6 +29,11 @@ static void on_send(void *ctx, void *user, struct wire_span frame)
     bench->bytes_out += frame.len;
 }
 
+static void on_wake(void *ctx)
+{
+    (void)ctx; /* no snapshot waits */
+}
+
 static void on_describe(void *ctx, uint32_t oid)
 {
     (void)ctx;
@@ -184,6 +189,7 @@ void views_start(struct bench *bench, const struct kase *kase, uint32_t subs)
     static const struct route_events route_events = { .watch = on_watch,
                                                       .unwatch = on_unwatch,
                                                       .send = on_send,
+                                                      .wake = on_wake,
                                                       .describe = on_describe,
                                                       .view_watch = on_view_watch,
                                                       .view_unwatch = on_view_unwatch,
