@@ -1,8 +1,11 @@
-/* runtime/map.c - open addressing with linear probing in a power of two of entries.
+/* runtime/map.c - open addressing with linear probing in powers of two of entries, numbers and bytes apart.
  *
  * A removed entry becomes a tombstone, so that nothing moves while somebody iterates; tombstones that
  * no probe needs (the next entry is free) are freed at once, the others when the table is rebuilt.
  * At most 3/4 of the entries are in use or tombstones, so a probe always ends at a free entry.
+ *
+ * An entry is 16 bytes: there are maps with an entry for each subscription, and on average half of their room is empty. So a
+ * number is its own hash's source, and bytes are kept outside, with their value.
  *
  * Byte keys are hashed with SipHash-1-3 under a random key: whoever chooses keys does not know it.
  */
@@ -16,29 +19,40 @@
 
 enum { FIRST_ENTRIES = 16 };
 
-/* What `hash` says of an entry without a value. */
+/* What `word` says of an entry without a value. */
 enum { ENTRY_FREE = 0, ENTRY_TOMBSTONE = 1 };
 
 struct entry {
-    uint64_t hash;
-    uint64_t number; /* the key itself, or the length of `bytes` */
-    uint8_t *bytes;  /* NULL: the key is `number` */
-    void *value;     /* NULL: nothing is here */
+    uint64_t word; /* the number, or the hash of the bytes */
+    void *value;   /* NULL: nothing is here. Of bytes: a struct keyed */
 };
 
-struct rt_map {
-    struct entry *entries;
+struct keyed {
+    void *value;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct table {
+    struct entry *entries; /* NULL: nothing was ever put here */
     size_t capacity;
     size_t count;
     size_t tombstones;
+    bool keyed;
+};
+
+struct rt_map {
+    struct table numbers;
+    struct table bytes;
     uint64_t seed[2];
 };
 
 /* A key to look for. */
 struct probe {
     uint64_t hash;
-    uint64_t number;
+    uint64_t word;
     const void *bytes;
+    size_t len;
 };
 
 static uint64_t rotate(uint64_t x, unsigned bits)
@@ -99,140 +113,168 @@ uint64_t rt_seeded_hash(const uint64_t seed[2], const void *data, size_t len)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+static uint64_t number_hash(const struct rt_map *map, uint64_t key)
+{
+    return mix((key ^ map->seed[0]) * (map->seed[1] | 1));
+}
+
 static struct probe number_probe(const struct rt_map *map, uint64_t key)
 {
-    return (struct probe){ .hash = mix((key ^ map->seed[0]) * (map->seed[1] | 1)), .number = key };
+    return (struct probe){ .hash = number_hash(map, key), .word = key };
 }
 
 static struct probe bytes_probe(const struct rt_map *map, const void *key, size_t len)
 {
-    const void *bytes = len > 0 ? key : ""; /* never NULL, which would make it a number */
-    return (struct probe){ .hash = rt_seeded_hash(map->seed, bytes, len),
-                           .number = len,
-                           .bytes = bytes };
+    uint64_t hash = rt_seeded_hash(map->seed, len > 0 ? key : "", len);
+
+    return (struct probe){ .hash = hash, .word = hash, .bytes = key, .len = len };
 }
 
 static bool is_free(const struct entry *entry)
 {
-    return entry->value == NULL && entry->hash == ENTRY_FREE;
+    return entry->value == NULL && entry->word == ENTRY_FREE;
 }
 
-static bool matches(const struct entry *entry, const struct probe *probe)
+static bool matches(const struct table *table, const struct entry *entry, const struct probe *probe)
 {
-    if (entry->value == NULL || entry->hash != probe->hash || entry->number != probe->number) {
+    if (entry->value == NULL || entry->word != probe->word) {
         return false;
     }
-    if (entry->bytes == NULL || probe->bytes == NULL) {
-        return entry->bytes == NULL && probe->bytes == NULL;
+    if (!table->keyed) {
+        return true;
     }
-    return memcmp(entry->bytes, probe->bytes, (size_t)probe->number) == 0;
+    const struct keyed *keyed = entry->value;
+    return keyed->len == probe->len &&
+           (probe->len == 0 || memcmp(keyed->bytes, probe->bytes, probe->len) == 0);
 }
 
 /* The entry with this key, or NULL. */
-static struct entry *find(const struct rt_map *map, const struct probe *probe)
+static struct entry *find(const struct table *table, const struct probe *probe)
 {
-    for (size_t i = probe->hash & (map->capacity - 1);; i = (i + 1) & (map->capacity - 1)) {
-        struct entry *entry = &map->entries[i];
+    if (table->capacity == 0) {
+        return NULL;
+    }
+    for (size_t i = probe->hash & (table->capacity - 1);; i = (i + 1) & (table->capacity - 1)) {
+        struct entry *entry = &table->entries[i];
         if (is_free(entry)) {
             return NULL;
         }
-        if (matches(entry, probe)) {
+        if (matches(table, entry, probe)) {
             return entry;
         }
     }
 }
 
-/* Where a key that is not in the map goes. */
-static struct entry *find_place(const struct rt_map *map, uint64_t hash)
+/* Where a key that is not in the table goes. */
+static struct entry *find_place(const struct table *table, uint64_t hash)
 {
-    size_t i = hash & (map->capacity - 1);
-    while (map->entries[i].value != NULL) {
-        i = (i + 1) & (map->capacity - 1);
+    size_t i = hash & (table->capacity - 1);
+    while (table->entries[i].value != NULL) {
+        i = (i + 1) & (table->capacity - 1);
     }
-    return &map->entries[i];
+    return &table->entries[i];
 }
 
 /* Moves everything to a table with room for one more; tombstones stay behind. */
-static void rebuild(struct rt_map *map)
+static void rebuild(const struct rt_map *map, struct table *table)
 {
-    struct entry *old = map->entries;
-    size_t old_capacity = map->capacity;
-    while (map->capacity < (map->count + 1) * 2) {
-        map->capacity *= 2;
+    struct entry *old = table->entries;
+    size_t old_capacity = table->capacity;
+    table->capacity = old_capacity == 0 ? FIRST_ENTRIES : old_capacity;
+    while (table->capacity < (table->count + 1) * 2) {
+        table->capacity *= 2;
     }
-    map->entries = rt_alloc(map->capacity * sizeof(*map->entries));
-    map->tombstones = 0;
+    table->entries = rt_alloc(table->capacity * sizeof(*table->entries));
+    table->tombstones = 0;
     for (size_t i = 0; i < old_capacity; i++) {
         if (old[i].value != NULL) {
-            *find_place(map, old[i].hash) = old[i];
+            uint64_t hash = table->keyed ? old[i].word : number_hash(map, old[i].word);
+            *find_place(table, hash) = old[i];
         }
     }
     free(old);
 }
 
-static void *put(struct rt_map *map, const struct probe *probe, void *value)
+/* Where the value of an entry is. */
+static void **value_at(const struct table *table, struct entry *entry)
 {
-    struct entry *entry = find(map, probe);
+    return table->keyed ? &((struct keyed *)entry->value)->value : &entry->value;
+}
+
+static void *value_of(const struct table *table, struct entry *entry)
+{
+    return entry != NULL ? *value_at(table, entry) : NULL;
+}
+
+static void *keep_key(const struct probe *probe, void *value)
+{
+    struct keyed *keyed = rt_alloc(sizeof(*keyed) + probe->len);
+    keyed->value = value;
+    keyed->len = probe->len;
+    if (probe->len > 0) {
+        memcpy(keyed->bytes, probe->bytes, probe->len);
+    }
+    return keyed;
+}
+
+static void *put(const struct rt_map *map, struct table *table, const struct probe *probe,
+                 void *value)
+{
+    struct entry *entry = find(table, probe);
     if (entry != NULL) {
-        void *old = entry->value;
-        entry->value = value;
+        void **at = value_at(table, entry);
+        void *old = *at;
+        *at = value;
         return old;
     }
-    if ((map->count + map->tombstones + 1) * 4 > map->capacity * 3) {
-        rebuild(map);
+    if ((table->count + table->tombstones + 1) * 4 > table->capacity * 3) {
+        rebuild(map, table);
     }
-    entry = find_place(map, probe->hash);
+    entry = find_place(table, probe->hash);
     if (!is_free(entry)) {
-        map->tombstones--;
+        table->tombstones--;
     }
-    *entry = (struct entry){ .hash = probe->hash, .number = probe->number, .value = value };
-    if (probe->bytes != NULL) {
-        entry->bytes = rt_alloc((size_t)probe->number);
-        memcpy(entry->bytes, probe->bytes, (size_t)probe->number);
-    }
-    map->count++;
+    *entry = (struct entry){ .word = probe->word,
+                             .value = table->keyed ? keep_key(probe, value) : value };
+    table->count++;
     return NULL;
 }
 
-static void remove_entry(struct rt_map *map, struct entry *entry)
+static void remove_entry(struct table *table, struct entry *entry)
 {
-    free(entry->bytes);
-    *entry = (struct entry){ .hash = ENTRY_TOMBSTONE };
-    map->count--;
-    map->tombstones++;
-    size_t at = (size_t)(entry - map->entries);
-    if (!is_free(&map->entries[(at + 1) & (map->capacity - 1)])) {
+    if (table->keyed) {
+        free(entry->value);
+    }
+    *entry = (struct entry){ .word = ENTRY_TOMBSTONE };
+    table->count--;
+    table->tombstones++;
+    size_t at = (size_t)(entry - table->entries);
+    if (!is_free(&table->entries[(at + 1) & (table->capacity - 1)])) {
         return;
     }
     /* No probe goes past here: this tombstone and those right before it are not needed. */
-    while (map->entries[at].value == NULL && map->entries[at].hash == ENTRY_TOMBSTONE) {
-        map->entries[at].hash = ENTRY_FREE;
-        map->tombstones--;
-        at = (at - 1) & (map->capacity - 1);
+    while (table->entries[at].value == NULL && table->entries[at].word == ENTRY_TOMBSTONE) {
+        table->entries[at].word = ENTRY_FREE;
+        table->tombstones--;
+        at = (at - 1) & (table->capacity - 1);
     }
 }
 
-static void *take(struct rt_map *map, const struct probe *probe)
+static void *take(struct table *table, const struct probe *probe)
 {
-    struct entry *entry = find(map, probe);
+    struct entry *entry = find(table, probe);
     if (entry == NULL) {
         return NULL;
     }
-    void *value = entry->value;
-    remove_entry(map, entry);
+    void *value = value_of(table, entry);
+    remove_entry(table, entry);
     return value;
-}
-
-static void *value_of(const struct entry *entry)
-{
-    return entry != NULL ? entry->value : NULL;
 }
 
 struct rt_map *rt_map_new(void)
 {
     struct rt_map *map = rt_alloc(sizeof(*map));
-    map->capacity = FIRST_ENTRIES;
-    map->entries = rt_alloc(map->capacity * sizeof(*map->entries));
+    map->bytes.keyed = true;
     map->seed[0] = rt_random64();
     map->seed[1] = rt_random64();
     return map;
@@ -243,52 +285,53 @@ void rt_map_free(struct rt_map *map)
     if (map == NULL) {
         return;
     }
-    for (size_t i = 0; i < map->capacity; i++) {
-        free(map->entries[i].bytes);
+    for (size_t i = 0; i < map->bytes.capacity; i++) {
+        free(map->bytes.entries[i].value);
     }
-    free(map->entries);
+    free(map->bytes.entries);
+    free(map->numbers.entries);
     free(map);
 }
 
 size_t rt_map_count(const struct rt_map *map)
 {
-    return map->count;
+    return map->numbers.count + map->bytes.count;
 }
 
 void *rt_map_get_u64(const struct rt_map *map, uint64_t key)
 {
     struct probe probe = number_probe(map, key);
-    return value_of(find(map, &probe));
+    return value_of(&map->numbers, find(&map->numbers, &probe));
 }
 
 void *rt_map_put_u64(struct rt_map *map, uint64_t key, void *value)
 {
     struct probe probe = number_probe(map, key);
-    return put(map, &probe, value);
+    return put(map, &map->numbers, &probe, value);
 }
 
 void *rt_map_remove_u64(struct rt_map *map, uint64_t key)
 {
     struct probe probe = number_probe(map, key);
-    return take(map, &probe);
+    return take(&map->numbers, &probe);
 }
 
 void *rt_map_get(const struct rt_map *map, const void *key, size_t len)
 {
     struct probe probe = bytes_probe(map, key, len);
-    return value_of(find(map, &probe));
+    return value_of(&map->bytes, find(&map->bytes, &probe));
 }
 
 void *rt_map_put(struct rt_map *map, const void *key, size_t len, void *value)
 {
     struct probe probe = bytes_probe(map, key, len);
-    return put(map, &probe, value);
+    return put(map, &map->bytes, &probe, value);
 }
 
 void *rt_map_remove(struct rt_map *map, const void *key, size_t len)
 {
     struct probe probe = bytes_probe(map, key, len);
-    return take(map, &probe);
+    return take(&map->bytes, &probe);
 }
 
 struct rt_map_iter rt_map_begin(struct rt_map *map)
@@ -296,12 +339,20 @@ struct rt_map_iter rt_map_begin(struct rt_map *map)
     return (struct rt_map_iter){ .map = map, .at = 0 };
 }
 
+/* Numbers first, then bytes: place `at` of both. */
+static struct entry *entry_at(struct rt_map *map, size_t at, struct table **out_table)
+{
+    *out_table = at < map->numbers.capacity ? &map->numbers : &map->bytes;
+    return &(*out_table)->entries[at < map->numbers.capacity ? at : at - map->numbers.capacity];
+}
+
 void *rt_map_next(struct rt_map_iter *iter)
 {
-    while (iter->at < iter->map->capacity) {
-        struct entry *entry = &iter->map->entries[iter->at++];
+    while (iter->at < iter->map->numbers.capacity + iter->map->bytes.capacity) {
+        struct table *table = NULL;
+        struct entry *entry = entry_at(iter->map, iter->at++, &table);
         if (entry->value != NULL) {
-            return entry->value;
+            return value_of(table, entry);
         }
     }
     return NULL;
@@ -309,9 +360,10 @@ void *rt_map_next(struct rt_map_iter *iter)
 
 void rt_map_iter_remove(struct rt_map_iter *iter)
 {
-    struct entry *entry = &iter->map->entries[iter->at - 1];
+    struct table *table = NULL;
+    struct entry *entry = entry_at(iter->map, iter->at - 1, &table);
     if (entry->value != NULL) {
-        remove_entry(iter->map, entry);
+        remove_entry(table, entry);
     }
 }
 

@@ -1,7 +1,8 @@
 /* runtime/map.h - hash maps from a 64-bit number, or from bytes, to a pointer.
  *
  * Open addressing, seeded per map (rt_random64), so that keys chosen by a client cannot collide on
- * purpose. Byte keys are copied. A value is never NULL. Get, put and remove cost O(1) amortised.
+ * purpose. Byte keys are copied. A value is never NULL. Get, put and remove cost O(1) amortised. Memory: 22 to 43 bytes for
+ * a number, and 16 more plus the key for bytes.
  * While iterating, only the entry at hand may be removed, with rt_map_iter_remove().
  */
 #ifndef PGTIDE_RUNTIME_MAP_H
