@@ -121,8 +121,12 @@ static const char *file(struct route_group *group, struct view *view)
     if (table->match == NULL) {
         table->match = match_table_new(route->match, route->config.limits);
     }
+    struct view_filing filing;
+
+    view_filing_init(&filing, view);
     enum match_status status =
-        match_add(table->match, &view->match, (uint64_t)(uintptr_t)group, &group->filed);
+        match_add(table->match, &filing.match, (uint64_t)(uintptr_t)group, &group->filed);
+    view_filing_fini(&filing);
     if (status == MATCH_TOO_MANY_SCANNED) {
         return "too many subscriptions of this table have no condition that can be looked up (a "
                "column that "
@@ -141,7 +145,7 @@ struct route_group *group_for_view(struct route_table *table, struct view *view,
     uint64_t found = 0;
     struct route_group *group = NULL;
 
-    if (table->match != NULL && match_find(table->match, view->match.key, &found)) {
+    if (table->match != NULL && match_find(table->match, view_key(view), &found)) {
         /* NOLINTNEXTLINE(performance-no-int-to-ptr): a number that was a pointer, or bytes that are only read */
         group = (struct route_group *)(uintptr_t)found;
         group->users++;

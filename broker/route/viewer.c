@@ -291,9 +291,8 @@ void viewer_refresh(struct viewer *viewer)
 
 static void note_change(struct viewer *viewer, const struct view *view)
 {
-    const struct wire_span *a = viewer->view == NULL ? NULL : &viewer->view->match.key;
-    const struct wire_span *b = &view->match.key;
-    bool other = a == NULL || a->len != b->len || memcmp(a->data, b->data, a->len) != 0;
+    const struct view *last = viewer->view;
+    bool other = last == NULL || memcmp(last->key, view->key, sizeof(view->key)) != 0;
 
     for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
         sub->changed = sub->changed || (other && sub->told);

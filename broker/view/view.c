@@ -42,7 +42,6 @@ void view_unref(struct view *view)
     view_identity_unref(view->identity);
     view_constants_unref(view->constants);
     filter_program_unref(view->filter);
-    policy_arena_fini(&view->arena);
     free(view);
 }
 
@@ -72,7 +71,8 @@ static enum match_verdict judge(const struct view *view, struct view_image *imag
     uint8_t last = OUTCOME_TRUE; /* the set that decided */
 
     if (rules != NULL) {
-        last = policy_eval(rules->program, &view->binding, row, view_image_now(image));
+        last = policy_eval(rules->program, &view->constants->policy.binding, row,
+                           view_image_now(image));
         seen = verdict_of(last, rules->program->never);
     }
     if (view->filter != NULL && seen != MATCH_NO) {
@@ -103,15 +103,16 @@ static void program_release(const struct match_program *program, void *constants
     view_unref(constants);
 }
 
-/* The constants, the texts behind them, and what a hit is for. */
+/* The constants, with what they keep in one piece with themselves, and what a hit is for. */
 static void program_ahead(const struct match_program *program, const void *constants)
 {
     enum { LINE = 64 };
     const struct view *view = constants;
+    const char *behind = (const char *)view->constants;
 
     (void)program;
-    __builtin_prefetch(view->binding.values);
-    __builtin_prefetch((const char *)view->binding.values + LINE);
+    __builtin_prefetch(behind);
+    __builtin_prefetch(behind + LINE);
     __builtin_prefetch(view->user);
 }
 
@@ -121,7 +122,7 @@ const struct match_program view_program = { .judge = program_judge,
 
 static enum match_verdict judge_version(const struct view *view, const struct match_row *row)
 {
-    return row == NULL ? MATCH_NO : view->match.program->judge(view->match.program, view, row);
+    return row == NULL ? MATCH_NO : view->program->judge(view->program, view, row);
 }
 
 struct view_verdict view_judge(const struct view *view, const struct view_change *rows)

@@ -41,27 +41,36 @@ struct view_constants {
     struct policy_constants policy;
 };
 
-/* What judging reads is the first cache line: of a million views, each is a wait. */
+/* What judging reads comes first, in one cache line with luck: of a million views, each is a wait. */
 struct view {
+    const struct match_program *program; /* that judges it */
     uint32_t refs;
-    uint32_t table_count;
     bool every_row;        /* neither policy nor filter: nothing to judge */
     bool asks;             /* some row may be for PostgreSQL to judge */
     struct access *access; /* referenced; access->rules are the policies, NULL: none apply */
-    struct policy_binding binding; /* of `constants` */
-    struct filter_program *filter; /* referenced; NULL: none */
-    void *user; /* of who filed it in an index; its first cache line is asked for ahead of a hit */
     struct view_constants *constants; /* of access->rules for the identity; NULL without rules */
-    struct view_identity *identity;   /* referenced */
-    const uint32_t *tables; /* whose changes alter the constants (membership sets): OIDs, sorted */
-    /* For the index; match.constants is this view: take a reference (view_ref) for match_add(), which gives it back. Columns
-     * are attribute numbers less one. */
-    struct match_view match;
-    struct policy_arena arena; /* of tables and match */
+    struct filter_program *filter;    /* referenced; NULL: none */
+    void *user; /* of who filed it in an index; its first cache line is asked for ahead of a hit */
+    struct view_identity *identity; /* referenced */
+    uint64_t key[2];                /* equal ones: equal views of this table */
 };
-
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view); /* NULL is fine */
+
+/* What an index is told of a view: found anew each time it is filed, since the index keeps what it needs. match.constants is the
+ * view: take a reference (view_ref) for match_add(), which gives it back. Columns are attribute numbers less one. Valid until
+ * view_filing_fini(), and as long as the view. */
+struct view_filing {
+    struct match_view match;
+    struct view_conditions *conditions; /* what match.conjunctions points into */
+};
+void view_filing_init(struct view_filing *filing, struct view *view);
+void view_filing_fini(struct view_filing *filing);
+
+static inline struct wire_span view_key(const struct view *view)
+{
+    return (struct wire_span){ (const char *)view->key, sizeof(view->key) };
+}
 
 /* --- rows ------------------------------------------------------------------------------------- */
 

@@ -64,7 +64,6 @@ static void make_key(struct view *view, const struct view_seeds *seeds)
 {
     struct key parts = { .rules = 0 };
     struct key *key = &parts;
-    uint64_t *whole = policy_arena_alloc(&view->arena, 2 * sizeof(*whole));
     const struct policy_rules *rules = view->access->rules;
     struct rt_buf bytes = { .data = NULL };
 
@@ -84,41 +83,19 @@ static void make_key(struct view *view, const struct view_seeds *seeds)
         hash_into(key->filter, seeds, text.data, text.len);
     }
     rt_buf_fini(&bytes);
-    hash_into(whole, seeds, key, sizeof(*key));
-    view->match.key = (struct wire_span){ (const char *)whole, 2 * sizeof(*whole) };
+    hash_into(view->key, seeds, key, sizeof(*key));
 }
 
-/* --- tables -------------------------------------------------------------------------------------- */
+/* --- conditions for an index ---------------------------------------------------------------------- */
 
-static int compare_oids(const void *a, const void *b)
-{
-    const uint32_t *left = a;
-    const uint32_t *right = b;
-
-    return (*left > *right) - (*left < *right);
-}
-
-static void copy_tables(struct view *view)
-{
-    const struct policy_program *program = view->access->rules->program;
-    uint32_t count = 0;
-
-    if (program->table_count == 0) {
-        return;
-    }
-    uint32_t *tables = policy_arena_alloc(&view->arena, program->table_count * sizeof(*tables));
-    memcpy(tables, program->tables, program->table_count * sizeof(*tables));
-    qsort(tables, program->table_count, sizeof(*tables), compare_oids);
-    for (uint32_t i = 0; i < program->table_count; i++) {
-        if (count == 0 || tables[count - 1] != tables[i]) {
-            tables[count++] = tables[i];
-        }
-    }
-    view->tables = tables;
-    view->table_count = count;
-}
-
-/* --- anchors ------------------------------------------------------------------------------------- */
+/* Of the policies, of the filter, and of both. */
+struct view_conditions {
+    struct conditions policies;
+    struct conditions filter;
+    struct conditions both;
+    struct wire_span *values; /* of the policies */
+    struct policy_arena arena;
+};
 
 static bool has_canonical_text(enum policy_kind kind)
 {
@@ -128,15 +105,14 @@ static bool has_canonical_text(enum policy_kind kind)
 
 /* The text that a row has whose value equals this one. Only where that is certain: numbers are written anew, other texts
  * must read back as the value; of times and numerics nothing is said. Borrowed where it can be. */
-static bool text_of(struct view *view, const struct policy_shape *shape,
+static bool text_of(struct policy_arena *arena, const struct policy_shape *shape,
                     const struct policy_value *value, struct wire_span *out)
 {
     char digits[24];
 
     if (shape->kind == POLICY_KIND_INT) {
         int len = snprintf(digits, sizeof(digits), "%" PRId64, value->i);
-        *out =
-            (struct wire_span){ policy_arena_copy(&view->arena, digits, (size_t)len), (size_t)len };
+        *out = (struct wire_span){ policy_arena_copy(arena, digits, (size_t)len), (size_t)len };
         return true;
     }
     if (!has_canonical_text(shape->kind) || value->text == NULL) {
@@ -191,14 +167,15 @@ static void anything(struct conditions *out)
 }
 
 /* Values: room for all there are, for each conjunction. */
-static bool add_anchor(struct view *view, const struct policy_anchor *from,
-                       struct wire_span *values, uint32_t room, struct conditions *out)
+static bool add_anchor(const struct view *view, const struct policy_anchor *from, uint32_t room,
+                       struct view_conditions *all)
 {
+    struct conditions *out = &all->policies;
     const struct policy_program *program = view->access->rules->program;
     struct wire_span text;
 
     if (from->column > UINT16_MAX ||
-        !text_of(view, &program->columns[from->column - 1], from->value, &text)) {
+        !text_of(&all->arena, &program->columns[from->column - 1], from->value, &text)) {
         return false;
     }
     uint32_t number = conjunction_on(out, (uint16_t)(from->column - 1));
@@ -206,25 +183,25 @@ static bool add_anchor(struct view *view, const struct policy_anchor *from,
         return false;
     }
     struct match_anchor *to = &out->anchors[number][0];
-    struct wire_span *list = values + (size_t)number * room;
+    struct wire_span *list = all->values + (size_t)number * room;
     list[to->value_count++] = text;
     to->values = list;
     to->type = type_of(view->access, from->column);
     return true;
 }
 
-/* A row that the policies admit has one of the values, each in its column: one conjunction for each column. `values` is
- * what they stand in, for the caller to free. */
-static void of_policies(struct view *view, struct conditions *out, struct wire_span **values)
+/* A row that the policies admit has one of the values, each in its column: one conjunction for each column. */
+static void of_policies(const struct view *view, struct view_conditions *all)
 {
+    struct conditions *out = &all->policies;
     struct policy_anchors *found = rt_alloc(sizeof(*found));
     bool good = true;
 
     out->count = 0;
     policy_anchors_find(view->access->rules->program, &view->constants->policy.binding, found);
-    *values = rt_alloc((size_t)CONDITIONS_MAX * (found->count + 1) * sizeof(**values));
+    all->values = rt_alloc((size_t)CONDITIONS_MAX * (found->count + 1) * sizeof(*all->values));
     for (uint32_t i = 0; i < found->count && good && !found->all; i++) {
-        good = add_anchor(view, &found->list[i], *values, found->count, out);
+        good = add_anchor(view, &found->list[i], found->count, all);
     }
     if (found->all || !good) {
         anything(out);
@@ -245,50 +222,34 @@ static bool place_of(void *ctx, const char *column, uint16_t *out_place)
     return false;
 }
 
-/* The index keeps what it needs; the view keeps this for the next time it is added. */
-static void keep(struct view *view, const struct conditions *from)
+void view_filing_init(struct view_filing *filing, struct view *view)
 {
-    struct match_conjunction *to = policy_arena_alloc(&view->arena, from->count * sizeof(*to));
+    struct view_conditions *all = rt_alloc(sizeof(*all));
 
-    for (uint32_t i = 0; i < from->count; i++) {
-        const struct match_conjunction *source = &from->conjunctions[i];
-        struct match_anchor *anchors =
-            policy_arena_alloc(&view->arena, source->anchor_count * sizeof(*anchors));
-        for (uint32_t j = 0; j < source->anchor_count; j++) {
-            size_t size = source->anchors[j].value_count * sizeof(struct wire_span);
-            struct wire_span *values = policy_arena_alloc(&view->arena, size);
-            if (size > 0) {
-                memcpy(values, source->anchors[j].values, size);
-            }
-            anchors[j] = source->anchors[j];
-            anchors[j].values = values;
-        }
-        to[i] = (struct match_conjunction){ anchors, source->anchor_count };
-    }
-    view->match.conjunctions = to;
-    view->match.conjunction_count = from->count;
-}
-
-static void find_conditions(struct view *view)
-{
-    struct conditions *lists = rt_alloc(3 * sizeof(*lists));
-    struct conditions *policies = &lists[0];
-    struct conditions *filter = &lists[1];
-    struct wire_span *values = NULL;
-
-    anything(policies);
-    anything(filter);
-    if (view->access->rules != NULL) {
-        of_policies(view, policies, &values);
+    anything(&all->policies);
+    anything(&all->filter);
+    if (view->constants != NULL) {
+        of_policies(view, all);
     }
     if (view->filter != NULL) {
-        filter_program_conditions(view->filter, place_of, view->access, filter);
+        filter_program_conditions(view->filter, place_of, view->access, &all->filter);
     }
-    conditions_and(policies->conjunctions, policies->count, filter->conjunctions, filter->count,
-                   &lists[2]);
-    keep(view, &lists[2]);
-    free(values);
-    free(lists);
+    conditions_and(all->policies.conjunctions, all->policies.count, all->filter.conjunctions,
+                   all->filter.count, &all->both);
+    *filing = (struct view_filing){ .match = { .program = view->program,
+                                               .constants = view,
+                                               .key = view_key(view),
+                                               .conjunctions = all->both.conjunctions,
+                                               .conjunction_count = all->both.count },
+                                    .conditions = all };
+}
+
+void view_filing_fini(struct view_filing *filing)
+{
+    policy_arena_fini(&filing->conditions->arena);
+    free(filing->conditions->values);
+    free(filing->conditions);
+    *filing = (struct view_filing){ .conditions = NULL };
 }
 
 /* --- the whole ----------------------------------------------------------------------------------- */
@@ -297,8 +258,9 @@ struct view *view_make(struct access *access, struct view_identity *identity,
                        struct view_constants *constants, struct filter_program *filter,
                        const struct view_seeds *seeds)
 {
-    struct view *view = rt_alloc_line(sizeof(*view));
+    struct view *view = rt_alloc(sizeof(*view));
 
+    view->program = &view_program;
     view->refs = 1;
     view->access = access_ref(access);
     view->identity = identity;
@@ -306,17 +268,12 @@ struct view *view_make(struct access *access, struct view_identity *identity,
     view->filter = filter == NULL ? NULL : filter_program_ref(filter);
     view->every_row = access->rules == NULL && filter == NULL;
     view->asks = filter != NULL && filter_program_asks(filter);
-    view->match.program = &view_program;
-    view->match.constants = view;
     if (access->rules != NULL) {
         view->constants = constants;
         constants->refs++;
-        view->binding = constants->policy.binding;
         view->asks =
             view->asks || (!access->rules->program->never && !constants->policy.binding.refused);
-        copy_tables(view);
     }
-    find_conditions(view);
     make_key(view, seeds);
     return view;
 }

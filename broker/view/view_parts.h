@@ -2,7 +2,7 @@
  *
  *   view.c         views, and the verdict on a row
  *   view_change.c  rows: from tuples to cells by attribute number
- *   view_make.c    a view from its parts: key, anchors, what it depends on
+ *   view_make.c    a view from its parts: its key; its anchors, for an index
  */
 #ifndef PGTIDE_BROKER_VIEW_VIEW_PARTS_H
 #define PGTIDE_BROKER_VIEW_VIEW_PARTS_H

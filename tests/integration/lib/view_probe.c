@@ -74,9 +74,28 @@ static void unfile(struct watch *watch)
     watch->view = NULL;
 }
 
+/* Each once. */
+static void print_tables(const struct policy_rules *rules)
+{
+    const char *between = "";
+
+    for (uint32_t i = 0; rules != NULL && i < rules->program->table_count; i++) {
+        const uint32_t *tables = rules->program->tables;
+        uint32_t before = 0;
+        while (tables[before] != tables[i]) {
+            before++;
+        }
+        if (before == i) {
+            printf("%s%" PRIu32, between, tables[i]);
+            between = ",";
+        }
+    }
+}
+
 static void on_view(void *ctx, void *user, struct view *view, int code, const char *message)
 {
     struct watch *watch = user;
+    struct view_filing filing;
 
     (void)ctx;
     unfile(watch);
@@ -86,16 +105,12 @@ static void on_view(void *ctx, void *user, struct view *view, int code, const ch
     }
     watch->view = view_ref(view);
     (void)view_ref(view); /* the index's */
-    watch->filed = match_add(watch->probe->table, &view->match, 0, &watch->sub) == MATCH_ADDED;
-    printf("view\t%s\t%d\t%d\t%u\t", watch->name, view->every_row, view->asks,
-           view->match.conjunction_count);
-    for (size_t i = 0; i < view->match.key.len; i++) {
-        printf("%02x", (unsigned char)view->match.key.data[i]);
-    }
-    printf("\t");
-    for (uint32_t i = 0; i < view->table_count; i++) {
-        printf(i > 0 ? ",%u" : "%u", view->tables[i]);
-    }
+    view_filing_init(&filing, view);
+    watch->filed = match_add(watch->probe->table, &filing.match, 0, &watch->sub) == MATCH_ADDED;
+    printf("view\t%s\t%d\t%d\t%u\t%016" PRIx64 "%016" PRIx64 "\t", watch->name, view->every_row,
+           view->asks, filing.match.conjunction_count, view->key[0], view->key[1]);
+    view_filing_fini(&filing);
+    print_tables(view->access->rules);
     printf("\n");
 }
 

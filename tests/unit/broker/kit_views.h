@@ -33,19 +33,23 @@ struct kit_views {
     uint32_t table; /* that they read */
 };
 
+struct kit_view {
+    struct view view; /* first: it is freed as this */
+    char owner[16];
+};
+
 static inline enum match_verdict kit_judge(const struct match_program *program,
                                            const void *constants, const struct match_row *row)
 {
-    const struct view *view = constants;
+    const char *name = ((const struct kit_view *)constants)->owner;
     const struct wire_value *owner = &row->values[KIT_OWNER];
-    const struct wire_span *key = &view->match.key;
 
     (void)program;
     if (owner->kind == WIRE_VALUE_TEXT && owner->len == 1 && owner->text[0] == '?') {
         return MATCH_ASK;
     }
-    return owner->kind == WIRE_VALUE_TEXT && owner->len == key->len &&
-                   memcmp(owner->text, key->data, key->len) == 0
+    return owner->kind == WIRE_VALUE_TEXT && owner->len == strlen(name) &&
+                   memcmp(owner->text, name, owner->len) == 0
                ? MATCH_YES
                : MATCH_NO;
 }
@@ -60,21 +64,17 @@ static inline void kit_release(const struct match_program *program, void *consta
 static inline struct view *kit_view(struct access *access, const char *owner)
 {
     static const struct match_program program = { .judge = kit_judge, .release = kit_release };
-    static const struct match_conjunction anything = { .anchor_count = 0 };
-    struct view *view = rt_alloc(sizeof(*view));
+    struct kit_view *made = rt_alloc(sizeof(*made));
+    struct view *view = &made->view;
 
+    (void)snprintf(made->owner, sizeof(made->owner), "%s", owner);
+    memcpy(view->key, made->owner, sizeof(view->key));
+    view->program = &program;
     view->refs = 1;
     view->access = access_ref(access);
     view->identity = rt_alloc(sizeof(struct view_identity));
     view->identity->refs = 1;
     view->asks = true;
-    view->match =
-        (struct match_view){ .program = &program,
-                             .constants = view,
-                             .key = { policy_arena_copy(&view->arena, owner, strlen(owner)),
-                                      strlen(owner) },
-                             .conjunctions = &anything,
-                             .conjunction_count = 1 };
     return view;
 }
 
