@@ -92,20 +92,24 @@ static uint32_t deliver_some(struct route_edge *edge, const struct relation *rel
     struct route *route = edge->route;
     struct wire_delivery *to = route->hit_deliveries;
     bool *visible = route->hit_visible;
+    const struct look *look = NULL;
     bool whole = false;
     uint32_t count = edge->hit_count - from;
 
     count = count < ROUTE_HITS_MAX ? count : ROUTE_HITS_MAX;
     memset(visible, 0, relation->column_count * sizeof(bool));
     for (uint32_t i = 0; i < count; i++) {
-        struct route_group *group = edge->hits[from + i]->group;
-        group_look(group, relation);
-        whole = whole || group->whole;
-        for (uint32_t j = 0; !whole && j < relation->column_count; j++) {
-            visible[j] = visible[j] || group->visible[j];
+        struct member *member = edge->hits[from + i];
+        struct route_group *group = member->group;
+        if (look == NULL || look->access != group->access) {
+            look = table_look(group->table, group->access, relation);
+            whole = whole || look->whole;
+            for (uint32_t j = 0; !whole && j < relation->column_count; j++) {
+                visible[j] = visible[j] || look->visible[j];
+            }
         }
-        member_announce(edge->hits[from + i], relation);
-        to[i] = (struct wire_delivery){ .group = group->number, .op = edge->hit_ops[from + i] };
+        member_announce(member, relation);
+        to[i] = (struct wire_delivery){ .group = member->number, .op = edge->hit_ops[from + i] };
     }
     struct wire_deliver head = { .index = change->index,
                                  .old_kind = change->old_kind,
@@ -159,7 +163,7 @@ static void collect_truncated(struct member *member, const struct relation *rela
         edge->truncated = rt_realloc(edge->truncated, edge->truncated_cap, sizeof(uint32_t));
     }
     member_announce(member, relation);
-    edge->truncated[edge->truncated_count++] = member->group->number;
+    edge->truncated[edge->truncated_count++] = member->number;
 }
 
 /* TRUNCATE knows no policies: nobody has a row of the table any more. */

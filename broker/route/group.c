@@ -40,15 +40,14 @@ static void free_group(struct route_group *group)
     table->dirty = table->dirty || group->view == NULL;
     add_to_gauge(config->stats->groups, -1);
     access_unref(group->access);
-    free(group->visible);
     free(group);
 }
 
 static struct route_group *group_new(struct route_table *table, struct access *access)
 {
-    struct route_group *group = rt_alloc_line(sizeof(*group));
+    struct route_group *group = rt_alloc(sizeof(*group));
 
-    group->number = table->route->next_group++;
+    group->own.number = table->route->next_group++;
     group->table = table;
     group->access = access_ref(access);
     group->users = 1;
@@ -172,23 +171,6 @@ struct route_group *group_for_view(struct route_table *table, struct view *view,
     return group;
 }
 
-void group_look(struct route_group *group, const struct relation *relation)
-{
-    if (group->looked_at == relation->serial) {
-        return;
-    }
-    group->looked_at = relation->serial;
-    group->whole = true;
-    if (group->access->all) {
-        return;
-    }
-    group->visible = rt_realloc(group->visible, (size_t)relation->column_count + 1, sizeof(bool));
-    for (uint32_t i = 0; i < relation->column_count; i++) {
-        group->visible[i] = access_reads(group->access, relation->columns[i].name);
-        group->whole = group->whole && group->visible[i];
-    }
-}
-
 void group_release(struct route_group *group)
 {
     if (group != NULL && --group->users == 0) {
@@ -205,7 +187,11 @@ struct member *group_join(struct route_group *group, struct route_edge *edge)
         }
     }
     struct member *member = group->own.count == 0 ? &group->own : rt_alloc(sizeof(*member));
-    *member = (struct member){ .group = group, .edge = edge, .next = group->members, .count = 1 };
+    *member = (struct member){ .group = group,
+                               .edge = edge,
+                               .next = group->members,
+                               .count = 1,
+                               .number = group->own.number };
     group->members = member;
     group->table->dirty = group->table->dirty || group->view == NULL;
     return member;
@@ -258,7 +244,7 @@ void member_announce(struct member *member, const struct relation *relation)
     if (member->announced == serial && serial != 0) {
         return;
     }
-    group_announce(member->group, member->edge, member->group->number, relation);
+    group_announce(member->group, member->edge, member->number, relation);
     member->announced = serial;
 }
 

@@ -13,6 +13,8 @@
 
 struct rt_map;
 
+#define ROUTE_LOOKS                                                                                \
+    4 /* different accesses of judged groups of a table; with more, some are looked at again and again */
 #define ROUTE_NO_GROUP UINT32_MAX /* to edges a replay that never brings anything */
 
 struct member {
@@ -20,34 +22,34 @@ struct member {
     struct route_edge *edge;
     struct member *next; /* of the group */
     uint32_t count;
+    uint32_t number;    /* the group's */
     uint64_t announced; /* serial of the relation in the last GROUP sent; 0: none */
 };
 
-/* What a change reads is the first cache line: of a million groups, each is a wait. */
+/* What a change reads comes first, in one cache line or two: of a million groups, each is a wait. */
 struct route_group {
-    uint32_t number; /* never used twice */
-    bool whole;
-    uint64_t looked_at;     /* serial of the relation that `visible` and `whole` are for */
     struct member *members; /* one for each edge */
-    struct member own; /* the first one: most groups are at one edge. Free while its count is 0 */
+    struct member
+        own; /* the first one: most groups are at one edge. Free while its count is 0; its number (never used twice) is
+                        * always there */
     struct access *access;
     struct view *view; /* NULL: all rows; else it is judged, and filed in table->match */
-    bool *visible;     /* only if not `whole` */
     struct route_table *table;
     struct viewer *viewers;   /* of a judged one */
     struct replay *replays;   /* of this group, those that wait included */
     struct route_group *next; /* of table->judged */
     struct route_group **link;
-    uint32_t users; /* audiences and viewers that point here */
-    struct match_sub filed;
     struct wire_position blinded_at; /* up to here its part of `missing` is counted */
+    uint32_t users;                  /* audiences and viewers that point here */
+    struct match_sub filed;
 };
 
 /* Subscriptions of one audience whose identity and filter are the same: they see the same rows. None for those that see all rows. */
 struct viewer {
     struct audience *audience;
     uint64_t key
-        [2]; /* in audience->viewers: hashes of the filter and the claims, under seeds that nobody knows */
+        [2]; /* in audience->viewers, by key[0]: hashes of the filter and the claims, under seeds that nobody knows */
+    struct viewer *key_next; /* with the same key[0] */
     void *watch;
     struct access *access;     /* its view is, or will be, by these rights */
     struct view *view;         /* NULL: none yet */
@@ -73,6 +75,14 @@ struct lane {
     bool *visible; /* else: column by column, whether some group reads it */
 };
 
+/* What an access reads of a relation. */
+struct look {
+    struct access *access; /* NULL: free. Referenced */
+    uint64_t serial;       /* of the relation */
+    bool whole;            /* all columns */
+    bool *visible;         /* else: column by column */
+};
+
 struct route_table {
     struct route *route;
     char schema[WIRE_NAME_MAX + 1];
@@ -88,6 +98,8 @@ struct route_table {
     struct match_table *match; /* NULL: never had a judged group */
     struct access
         *attributes; /* of the newest view: it knows the numbers of the columns. Referenced */
+    struct look looks[ROUTE_LOOKS];
+    uint32_t next_look;         /* to be used again for another access */
     struct route_group *judged; /* doubly linked; by the key of their view: match_find() */
 };
 
@@ -131,16 +143,16 @@ struct sub {
     struct viewer *viewer; /* NULL: sees all rows, or nothing is known yet */
     struct sub *viewer_next;
     struct sub **viewer_link;
-    bool told;    /* it was accepted once */
-    bool changed; /* it sees another view than what its edge was told last */
     char *filter; /* NULL: none */
-    uint32_t filter_kind;
     union {
         struct member *member; /* SUB_ARMED */
         size_t slot;           /* SUB_UNARMED */
     } at;
     struct resume *resume; /* NULL: begins, or has begun, with the position of the stream */
-    enum sub_state state;
+    uint8_t state;         /* enum sub_state */
+    uint8_t filter_kind;   /* enum filter_dialect */
+    bool told;             /* it was accepted once */
+    bool changed;          /* it sees another view than what its edge was told last */
 };
 
 /* How a subscription begins in the past; until it is live. Owned by it. */
@@ -292,6 +304,9 @@ struct route_table *table_find(struct route *route, struct relation *relation);
 void table_drop_if_unused(struct route_table *table);
 /* The lanes for rows of this relation; remade if need be. */
 void table_prepare(struct route_table *table, const struct relation *relation);
+/* Valid until the next one. */
+const struct look *table_look(struct route_table *table, struct access *access,
+                              const struct relation *relation);
 
 /* group.c */
 struct route_group *group_for(struct route_table *table,
@@ -300,8 +315,6 @@ struct route_group *group_for(struct route_table *table,
 struct route_group *group_for_view(struct route_table *table, struct view *view,
                                    const char **out_why);
 void group_release(struct route_group *group); /* one user less */
-/* Column by column, whether the group reads it; `whole`: all of them. */
-void group_look(struct route_group *group, const struct relation *relation);
 struct member *group_join(struct route_group *group, struct route_edge *edge);
 void group_leave(struct member *member);
 /* Writes GROUP to the member's edge, once for each relation; relation NULL: what is known without one. */

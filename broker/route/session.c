@@ -139,7 +139,7 @@ static void on_subscribe(struct route_edge *edge, const struct wire_subscribe *s
                               resume_new(subscribe));
     if (subscribe->filter.len > 0) {
         sub->filter = rt_strndup(subscribe->filter.data, subscribe->filter.len);
-        sub->filter_kind = (uint32_t)subscribe->filter_kind;
+        sub->filter_kind = (uint8_t)subscribe->filter_kind;
     }
     sub_begin(sub);
 }

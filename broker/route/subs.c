@@ -86,7 +86,7 @@ void sub_arm(struct sub *sub)
     if (relation == NULL) {
         group_ask(group);
     }
-    write_accept(sub, group->number, WIRE_ACCEPT_LIVE, &route->at);
+    write_accept(sub, member->number, WIRE_ACCEPT_LIVE, &route->at);
 }
 
 void sub_place(struct sub *sub)
@@ -315,12 +315,14 @@ static void reconsider_all(struct audience *audience, struct access *access)
     struct viewer *viewer = NULL;
 
     while ((viewer = rt_map_next(&iter)) != NULL) {
-        if (viewer->access != access) {
-            viewer_reconsider(viewer, access);
-        } else if (access->rules != NULL && !viewer->young) {
-            viewer_refresh(viewer);
+        for (; viewer != NULL; viewer = viewer->key_next) {
+            if (viewer->access != access) {
+                viewer_reconsider(viewer, access);
+            } else if (access->rules != NULL && !viewer->young) {
+                viewer_refresh(viewer);
+            }
+            viewer->young = false;
         }
-        viewer->young = false;
     }
 }
 

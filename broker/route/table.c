@@ -63,7 +63,7 @@ static void lane_add(struct lane *lane, struct member *member, const struct rela
         rt_realloc(lane->deliveries, (size_t)lane->count + 1, sizeof(struct wire_delivery));
     lane->members[lane->count] = member;
     lane->deliveries[lane->count] =
-        (struct wire_delivery){ .group = member->group->number, .op = WIRE_INSERT };
+        (struct wire_delivery){ .group = member->number, .op = WIRE_INSERT };
     lane->count++;
     if (lane->visible == NULL) {
         lane->visible = rt_alloc((size_t)relation->column_count + 1);
@@ -75,6 +75,41 @@ static void lane_add(struct lane *lane, struct member *member, const struct rela
         whole = whole && lane->visible[i];
     }
     lane->whole = whole;
+}
+
+const struct look *table_look(struct route_table *table, struct access *access,
+                              const struct relation *relation)
+{
+    struct look *look = NULL;
+
+    for (uint32_t i = 0; i < ROUTE_LOOKS && look == NULL; i++) {
+        look = table->looks[i].access == access ? &table->looks[i] : NULL;
+    }
+    if (look != NULL && look->serial == relation->serial) {
+        return look;
+    }
+    if (look == NULL) {
+        look = &table->looks[table->next_look++ % ROUTE_LOOKS];
+        access_ref(access);
+        access_unref(look->access);
+        look->access = access;
+    }
+    look->serial = relation->serial;
+    look->whole = true;
+    look->visible = rt_realloc(look->visible, (size_t)relation->column_count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        look->visible[i] = access_reads(access, relation->columns[i].name);
+        look->whole = look->whole && look->visible[i];
+    }
+    return look;
+}
+
+static void drop_looks(struct route_table *table)
+{
+    for (uint32_t i = 0; i < ROUTE_LOOKS; i++) {
+        access_unref(table->looks[i].access);
+        free(table->looks[i].visible);
+    }
 }
 
 struct route_table *table_get(struct route *route, struct wire_span schema, struct wire_span table)
@@ -123,6 +158,7 @@ void table_drop_if_unused(struct route_table *table)
         match_table_free(table->match);
     }
     access_unref(table->attributes);
+    drop_looks(table);
     free(table->groups);
     free(table);
     count_tables(route);

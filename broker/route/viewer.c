@@ -35,6 +35,31 @@ static void make_key(const struct sub *sub, const struct access *access, uint64_
     }
 }
 
+static struct viewer *viewer_find(const struct audience *audience, const uint64_t key[2])
+{
+    struct viewer *viewer = rt_map_get_u64(audience->viewers, key[0]);
+
+    while (viewer != NULL && viewer->key[1] != key[1]) {
+        viewer = viewer->key_next;
+    }
+    return viewer;
+}
+
+static void unlist(struct viewer *viewer)
+{
+    struct audience *audience = viewer->audience;
+    struct viewer *first = rt_map_remove_u64(audience->viewers, viewer->key[0]);
+    struct viewer **link = &first;
+
+    while (*link != viewer) {
+        link = &(*link)->key_next;
+    }
+    *link = viewer->key_next;
+    if (first != NULL) {
+        (void)rt_map_put_u64(audience->viewers, viewer->key[0], first);
+    }
+}
+
 /* --- tables that policies read ------------------------------------------------------------------------ */
 
 static void set_interest(struct viewer *viewer, int by)
@@ -117,7 +142,7 @@ static void viewer_free(struct viewer *viewer)
 
     undepend(viewer);
     config->events->view_unwatch(config->ctx, viewer->watch);
-    (void)rt_map_remove(audience->viewers, viewer->key, sizeof(viewer->key));
+    unlist(viewer);
     leave_group(viewer);
     view_unref(viewer->view);
     access_unref(viewer->access);
@@ -149,7 +174,7 @@ static struct viewer *viewer_new(const struct sub *sub, struct access *access,
     viewer->key[1] = key[1];
     viewer->access = access_ref(access);
     viewer->young = audience->pinned;
-    (void)rt_map_put(audience->viewers, viewer->key, sizeof(viewer->key), viewer);
+    viewer->key_next = rt_map_put_u64(audience->viewers, key[0], viewer);
     viewer->due = true;
     viewer->watch = config->events->view_watch(config->ctx, viewer, &want);
     depend(viewer);
@@ -171,7 +196,7 @@ bool viewer_join(struct sub *sub, struct access *access)
         return false;
     }
     make_key(sub, access, key);
-    struct viewer *viewer = rt_map_get(audience->viewers, key, sizeof(key));
+    struct viewer *viewer = viewer_find(audience, key);
     if (sub->viewer == NULL || sub->viewer != viewer) {
         if (viewer == NULL) {
             viewer = viewer_new(sub, access, key);
