@@ -150,10 +150,9 @@ static void free_ask(struct ask *ask)
     free(ask);
 }
 
-static void keep_ask(struct asks *asks, struct ask *ask, struct view *view)
+static void keep_ask(struct asks *asks, struct asked_view *asked, struct ask *ask,
+                     struct view *view)
 {
-    struct asked_view *asked = find_asked(asks, view);
-
     if (asked == NULL) {
         asked = rt_alloc(sizeof(*asked));
         asked->view = view_ref(view);
@@ -163,8 +162,8 @@ static void keep_ask(struct asks *asks, struct ask *ask, struct view *view)
     asked->last = ask;
 }
 
-static struct ask *new_ask(struct asks *asks, struct view *view, const struct ask_change *change,
-                           const struct view_verdict *verdict)
+static struct ask *new_ask(struct asks *asks, struct asked_view *asked, struct view *view,
+                           const struct ask_change *change, const struct view_verdict *verdict)
 {
     struct ask *ask = rt_alloc(sizeof(*ask));
 
@@ -179,7 +178,7 @@ static struct ask *new_ask(struct asks *asks, struct view *view, const struct as
         free_ask(ask);
         return NULL;
     }
-    keep_ask(asks, ask, view);
+    keep_ask(asks, asked, ask, view);
     return ask;
 }
 
@@ -214,8 +213,9 @@ enum ask_state asks_get(struct asks *asks, struct view *view, const struct ask_c
     if (verdict->on_new != MATCH_ASK && verdict->on_old != MATCH_ASK) {
         return ASK_ANSWERED;
     }
-    struct ask *ask = find_ask(find_asked(asks, view), change->lsn, change->index);
-    if (ask == NULL && (ask = new_ask(asks, view, change, verdict)) == NULL) {
+    struct asked_view *asked = find_asked(asks, view);
+    struct ask *ask = find_ask(asked, change->lsn, change->index);
+    if (ask == NULL && (ask = new_ask(asks, asked, view, change, verdict)) == NULL) {
         return ASK_FAILED;
     }
     for (int i = 0; i < ASK_VERSIONS; i++) {
@@ -284,14 +284,16 @@ static void on_deadline(void *ctx)
 struct asks *asks_new(const struct asks_config *config)
 {
     struct asks *asks = rt_alloc(sizeof(*asks));
-    struct rt_map **const maps[] = { &asks->shapes, &asks->changes,   &asks->groups,
-                                     &asks->topics, &asks->questions, &asks->views };
+    struct rt_map **const maps[] = { &asks->shapes, &asks->changes, &asks->groups, &asks->topics,
+                                     &asks->views };
 
     asks->config = *config;
     asks_metrics_init(&asks->metrics, config->metrics);
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         *maps[i] = rt_map_new();
     }
+    asks->seed[0] = rt_random64();
+    asks->seed[1] = rt_random64();
     asks->dispatch = rt_defer_new(config->loop, on_dispatch, asks);
     asks->deadline = rt_timer_new(config->loop, on_deadline, asks);
     asks->retry = rt_timer_new(config->loop, on_dispatch, asks);
@@ -326,7 +328,6 @@ void asks_free(struct asks *asks)
     rt_map_free(asks->changes);
     rt_map_free(asks->groups);
     rt_map_free(asks->topics);
-    rt_map_free(asks->questions);
     rt_map_free(asks->views);
     free(asks);
 }

@@ -167,7 +167,7 @@ static void on_error(struct asks_batch *batch, const PGresult *result)
         ask_again(first, ASK_RETRY_RAISED);
     } else if (first->state == QUESTION_FLYING) {
         rt_counter_add(asks->metrics.failures[ASK_FAILURE_ERROR], 1);
-        question_settle(first, QUESTION_FAILED);
+        question_settle(first, QUESTION_FAILED, rt_now());
     }
 }
 
@@ -182,7 +182,8 @@ static void ask_all_again(struct asks_batch *batch, enum ask_retry why)
 }
 
 /* `verdicts`: of one question, for the images of its change. */
-static void settle(struct question *question, uint8_t versions, const uint8_t *verdicts)
+static void settle(struct question *question, uint8_t versions, const uint8_t *verdicts,
+                   rt_usec now)
 {
     size_t at = 0;
 
@@ -199,13 +200,14 @@ static void settle(struct question *question, uint8_t versions, const uint8_t *v
         rt_counter_add(question->asks->metrics.raised, verdicts[at] == POLICY_VERDICT_ERROR);
         at++;
     }
-    question_settle(question, QUESTION_ANSWERED);
+    question_settle(question, QUESTION_ANSWERED, now);
 }
 
 static void on_verdicts(struct asks_batch *batch, const struct policy_verdicts *verdicts)
 {
     struct xid_snapshot snapshot;
     size_t image = 0;
+    rt_usec now = rt_now();
 
     (void)xid_snapshot_parse(&snapshot, verdicts->snapshot, strlen(verdicts->snapshot));
     for (size_t c = 0; c < batch->height; c++) {
@@ -217,7 +219,7 @@ static void on_verdicts(struct asks_batch *batch, const struct policy_verdicts *
         }
         for (size_t i = 0; i < batch->width; i++) {
             if (seen) {
-                settle(row[i], versions, verdicts->verdicts + i * batch->image_count + image);
+                settle(row[i], versions, verdicts->verdicts + i * batch->image_count + image, now);
             } else {
                 ask_again(row[i], ASK_RETRY_UNSEEN);
             }

@@ -114,6 +114,7 @@ static struct asks_change *change_new(struct asks *asks, struct asks_shape *shap
     change->index = from->index;
     change->xid = from->xid;
     change->pause = ASKS_RETRY_FIRST;
+    change->questions = rt_map_new();
     for (int i = 0; i < ASK_VERSIONS; i++) {
         if (rows[i] != NULL) {
             write_image(change, i, rows[i]);
@@ -126,6 +127,13 @@ static struct asks_change *change_new(struct asks *asks, struct asks_shape *shap
 struct asks_change *asks_change_get(struct asks *asks, struct view *view,
                                     const struct ask_change *from)
 {
+    struct asks_change *recent = asks->recent_change;
+
+    if (recent != NULL && recent->lsn == from->lsn && recent->index == from->index &&
+        recent->shape->access == view->access) {
+        recent->refs++;
+        return recent;
+    }
     struct asks_shape *shape = shape_get(asks, view->access);
     struct change_key key = key_of(shape, from->lsn, from->index);
     struct asks_change *change = rt_map_get(asks->changes, &key, sizeof(key));
@@ -136,6 +144,7 @@ struct asks_change *asks_change_get(struct asks *asks, struct view *view,
         shape_unref(asks, shape);
     }
     change->refs++;
+    asks->recent_change = change;
     return change;
 }
 
@@ -146,6 +155,8 @@ void asks_change_unref(struct asks *asks, struct asks_change *change)
     }
     struct change_key key = key_of(change->shape, change->lsn, change->index);
     rt_map_remove(asks->changes, &key, sizeof(key));
+    asks->recent_change = asks->recent_change == change ? NULL : asks->recent_change;
+    rt_map_free(change->questions);
     for (int i = 0; i < ASK_VERSIONS; i++) {
         free(change->images[i]);
         free(change->missing[i]);

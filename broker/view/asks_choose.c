@@ -122,7 +122,7 @@ static bool choose_more(struct asks_batch *batch, const struct asks_topic *topic
     bool good = topic->count >= batch->width;
 
     for (size_t i = 0; i < batch->width && good; i++) {
-        row[i] = question_find(batch->asks, batch->questions[i], topic->change);
+        row[i] = question_find(batch->questions[i], topic->change);
         good = row[i] != NULL && goes_with(batch->questions[0], row[i]);
     }
     good = good && add_change(batch, row);

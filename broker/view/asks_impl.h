@@ -56,6 +56,7 @@ struct asks_change {
     bool *missing[ASK_VERSIONS]; /* by place in access->attributes; NULL: complete */
     rt_usec not_before;          /* its transaction was not visible yet */
     rt_usec pause;
+    struct rt_map *questions; /* about it, by their hash */
 };
 
 enum question_state { QUESTION_QUEUED, QUESTION_FLYING, QUESTION_ANSWERED, QUESTION_FAILED };
@@ -88,10 +89,10 @@ struct question {
     struct asks_change *change; /* referenced */
     struct view *view;          /* referenced: whose identity, constants or filter */
     char *condition;            /* of a filter */
-    struct rt_buf key;
-    struct rt_buf group; /* its key */
-    struct policy_rules *rules;
-    uint32_t refs; /* of asks, and of the batch */
+    uint64_t hash;              /* of what makes it the same as another about the same change */
+    struct question *same_hash; /* the next one in change->questions */
+    struct policy_rules *rules; /* NULL: of a filter */
+    uint32_t refs;              /* of asks, and of the batch */
     enum question_state state;
     uint8_t want;
     uint8_t yes;
@@ -123,12 +124,15 @@ struct asks_batch {
 struct asks {
     struct asks_config config;
     struct asks_metrics metrics;
-    struct rt_map *shapes;    /* by access */
-    struct rt_map *changes;   /* by shape, lsn and index */
-    struct rt_map *groups;    /* by key */
-    struct rt_map *topics;    /* by group and change */
-    struct rt_map *questions; /* by key */
-    struct rt_map *views;     /* struct asked_view, by view */
+    struct rt_map *shapes;  /* by access */
+    struct rt_map *changes; /* by shape, lsn and index */
+    struct rt_map *groups;  /* by key */
+    struct rt_map *topics;  /* by group and change */
+    struct rt_map *views;   /* struct asked_view, by view */
+    /* Used last, or NULL: whoever asks comes change by change. */
+    struct asks_change *recent_change;
+    struct asks_topic *recent_topic;
+    uint64_t seed[2]; /* for texts of filters */
     struct asks_group *first_group;
     struct asks_group *last_group;
     struct question *oldest;
@@ -159,9 +163,8 @@ struct question *question_of_filter(struct asks *asks, struct view *view,
 void question_unref(struct question *question);
 void question_take(struct question *question);  /* from its queue */
 void question_queue(struct question *question); /* again */
-void question_settle(struct question *question, enum question_state state);
-struct question *question_find(struct asks *asks, struct question *like,
-                               const struct asks_change *change);
+void question_settle(struct question *question, enum question_state state, rt_usec now);
+struct question *question_find(const struct question *like, const struct asks_change *change);
 void questions_fail_late(struct asks *asks);
 
 /* asks_choose.c: false when nothing is due. Else the batch's questions are flying. */

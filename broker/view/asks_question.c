@@ -9,15 +9,30 @@
 
 /* --- groups and topics -------------------------------------------------------------------------- */
 
+/* Of rules: these, and the shape of the change. Of filters: the role under which they are asked as well. */
+static void write_group_key(const struct question *question, struct rt_buf *out)
+{
+    uint64_t parts[] = { (uint64_t)(uintptr_t)question->rules,
+                         (uint64_t)(uintptr_t)question->change->shape };
+
+    rt_buf_append(out, parts, sizeof(parts));
+    if (question->rules == NULL) {
+        rt_buf_puts(out, question->view->identity->policy.role);
+    }
+}
+
 static struct asks_group *group_get(struct asks *asks, const struct question *question)
 {
-    struct asks_group *group = rt_map_get(asks->groups, question->group.data, question->group.len);
+    struct rt_buf key = { .data = NULL };
 
+    write_group_key(question, &key);
+    struct asks_group *group = rt_map_get(asks->groups, key.data, key.len);
     if (group != NULL) {
+        rt_buf_fini(&key);
         return group;
     }
     group = rt_alloc(sizeof(*group));
-    rt_buf_append(&group->key, question->group.data, question->group.len);
+    group->key = key;
     group->rules = question->rules == NULL ? NULL : policy_rules_ref(question->rules);
     rt_map_put(asks->groups, group->key.data, group->key.len, group);
     group->prev = asks->last_group;
@@ -67,6 +82,7 @@ static void topic_drop(struct asks *asks, struct asks_topic *topic)
     struct topic_key key = { (uint64_t)(uintptr_t)group, (uint64_t)(uintptr_t)topic->change };
 
     rt_map_remove(asks->topics, &key, sizeof(key));
+    asks->recent_topic = asks->recent_topic == topic ? NULL : asks->recent_topic;
     *(topic->prev != NULL ? &topic->prev->next : &group->first) = topic->next;
     *(topic->next != NULL ? &topic->next->prev : &group->last) = topic->prev;
     asks_change_unref(asks, topic->change);
@@ -76,10 +92,23 @@ static void topic_drop(struct asks *asks, struct asks_topic *topic)
     }
 }
 
+static struct asks_topic *topic_of(struct asks *asks, const struct question *question)
+{
+    struct asks_topic *recent = asks->recent_topic;
+    bool same = recent != NULL && recent->change == question->change && question->rules != NULL &&
+                recent->group->rules == question->rules;
+
+    if (!same) {
+        recent = topic_get(asks, group_get(asks, question), question->change);
+        asks->recent_topic = recent;
+    }
+    return recent;
+}
+
 void question_queue(struct question *question)
 {
     struct asks *asks = question->asks;
-    struct asks_topic *topic = topic_get(asks, group_get(asks, question), question->change);
+    struct asks_topic *topic = topic_of(asks, question);
 
     question->state = QUESTION_QUEUED;
     question->topic = topic;
@@ -148,7 +177,7 @@ static bool is_settled(const struct question *question)
     return question->state == QUESTION_ANSWERED || question->state == QUESTION_FAILED;
 }
 
-void question_settle(struct question *question, enum question_state state)
+void question_settle(struct question *question, enum question_state state, rt_usec now)
 {
     struct asks *asks = question->asks;
 
@@ -158,7 +187,7 @@ void question_settle(struct question *question, enum question_state state)
     age_end(question);
     question->state = state;
     asks->news = true;
-    rt_histogram_observe(asks->metrics.seconds, (double)(rt_now() - question->since) / 1e6);
+    rt_histogram_observe(asks->metrics.seconds, (double)(now - question->since) / 1e6);
 }
 
 void questions_fail_late(struct asks *asks)
@@ -167,7 +196,7 @@ void questions_fail_late(struct asks *asks)
     uint64_t count = 0;
 
     while (asks->oldest != NULL && asks->oldest->since + asks->config.deadline <= now) {
-        question_settle(asks->oldest, QUESTION_FAILED);
+        question_settle(asks->oldest, QUESTION_FAILED, now);
         count++;
     }
     if (count > 0) {
@@ -181,19 +210,70 @@ void questions_fail_late(struct asks *asks)
 
 /* --- questions ---------------------------------------------------------------------------------- */
 
-/* What makes two questions about one change the same. */
-struct question_key {
-    uint64_t change;
-    uint64_t rules;
-    uint64_t identity; /* of rules */
-    uint64_t want;
-};
-
-static struct question *find_or_new(struct asks *asks, const void *key, size_t key_len,
-                                    struct view *view, struct asks_change *change, uint8_t want)
+/* What makes two questions about one change the same: the rules and who asks, or the filter and its role; and the versions. */
+static uint64_t hash_of(const struct asks *asks, const struct view *view,
+                        const struct policy_rules *rules, uint8_t want)
 {
-    struct question *question = rt_map_get(asks->questions, key, key_len);
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* the map mixes what comes out */
 
+    if (rules != NULL) {
+        return (uint64_t)(uintptr_t)rules * odd + (uint64_t)(uintptr_t)view->identity + want;
+    }
+    struct wire_span text = filter_program_key(view->filter);
+    return rt_seeded_hash(asks->seed, text.data, text.len) + want;
+}
+
+static bool is_same(const struct question *question, const struct view *view,
+                    const struct policy_rules *rules, uint8_t want)
+{
+    if (question->want != want || question->rules != rules) {
+        return false;
+    }
+    if (rules != NULL) {
+        return question->view->identity == view->identity;
+    }
+    struct wire_span a = filter_program_key(question->view->filter);
+    struct wire_span b = filter_program_key(view->filter);
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0 &&
+           strcmp(question->view->identity->policy.role, view->identity->policy.role) == 0;
+}
+
+static struct question *find(const struct asks_change *change, uint64_t hash,
+                             const struct view *view, const struct policy_rules *rules,
+                             uint8_t want)
+{
+    struct question *question = rt_map_get_u64(change->questions, hash);
+
+    while (question != NULL && !is_same(question, view, rules, want)) {
+        question = question->same_hash;
+    }
+    return question;
+}
+
+static void unlist(struct question *question)
+{
+    struct rt_map *questions = question->change->questions;
+    struct question *first = rt_map_remove_u64(questions, question->hash);
+    struct question **link = &first;
+
+    while (*link != question) {
+        link = &(*link)->same_hash;
+    }
+    *link = question->same_hash;
+    if (first != NULL) {
+        rt_map_put_u64(questions, question->hash, first);
+    }
+}
+
+/* NULL: there are too many. *out_new: it is to be filled in, and queued. */
+static struct question *find_or_new(struct asks *asks, struct view *view,
+                                    struct asks_change *change, struct policy_rules *rules,
+                                    uint8_t want, bool *out_new)
+{
+    uint64_t hash = hash_of(asks, view, rules, want);
+    struct question *question = find(change, hash, view, rules, want);
+
+    *out_new = false;
     if (question != NULL) {
         rt_counter_add(asks->metrics.shared, 1);
         question->refs++;
@@ -202,38 +282,29 @@ static struct question *find_or_new(struct asks *asks, const void *key, size_t k
     if (asks->pending >= asks->config.max_pending) {
         return NULL;
     }
+    *out_new = true;
     question = rt_alloc(sizeof(*question));
     question->asks = asks;
     question->refs = 1;
     question->want = want;
+    question->rules = rules;
     question->view = view_ref(view);
     question->change = change;
     change->refs++;
-    rt_buf_append(&question->key, key, key_len);
-    rt_map_put(asks->questions, key, key_len, question);
+    question->hash = hash;
+    question->same_hash = rt_map_put_u64(change->questions, hash, question);
     age_begin(question);
     return question;
-}
-
-static struct question_key key_of(const struct asks_change *change,
-                                  const struct policy_rules *rules,
-                                  const struct view_identity *identity, uint8_t want)
-{
-    return (struct question_key){ (uint64_t)(uintptr_t)change, (uint64_t)(uintptr_t)rules,
-                                  (uint64_t)(uintptr_t)identity, want };
 }
 
 struct question *question_of_rules(struct asks *asks, struct view *view, struct asks_change *change,
                                    uint8_t want)
 {
     struct policy_rules *rules = view->access->rules;
-    struct question_key key = key_of(change, rules, view->identity, want);
-    struct question *question = find_or_new(asks, &key, sizeof(key), view, change, want);
+    bool fresh = false;
+    struct question *question = find_or_new(asks, view, change, rules, want, &fresh);
 
-    if (question != NULL && question->group.len == 0) {
-        uint64_t group[] = { (uint64_t)(uintptr_t)rules, (uint64_t)(uintptr_t)change->shape };
-        rt_buf_append(&question->group, group, sizeof(group));
-        question->rules = rules;
+    if (fresh) {
         question->looped = !policy_set_has(rules->program, &view->constants->policy.binding);
         question_queue(question);
     }
@@ -244,21 +315,11 @@ struct question *question_of_rules(struct asks *asks, struct view *view, struct 
 struct question *question_of_filter(struct asks *asks, struct view *view,
                                     struct asks_change *change, uint8_t want)
 {
-    const char *role = view->identity->policy.role;
-    struct wire_span text = filter_program_key(view->filter);
-    struct question_key head = key_of(change, NULL, NULL, want);
-    struct rt_buf key = { .data = NULL };
+    bool fresh = false;
+    struct question *question = find_or_new(asks, view, change, NULL, want, &fresh);
 
-    rt_buf_append(&key, &head, sizeof(head));
-    rt_buf_append(&key, role, strlen(role) + 1);
-    rt_buf_append(&key, text.data, text.len);
-    struct question *question = find_or_new(asks, key.data, key.len, view, change, want);
-    rt_buf_fini(&key);
-    if (question != NULL && question->group.len == 0) {
+    if (fresh) {
         struct rt_buf sql = { .data = NULL };
-        uint64_t group[] = { 0, (uint64_t)(uintptr_t)change->shape };
-        rt_buf_append(&question->group, group, sizeof(group));
-        rt_buf_append(&question->group, role, strlen(role) + 1);
         filter_program_sql(view->filter, "t", &sql);
         question->condition = rt_strdup(rt_buf_cstr(&sql));
         rt_buf_fini(&sql);
@@ -268,16 +329,11 @@ struct question *question_of_filter(struct asks *asks, struct view *view,
     return question;
 }
 
-/* The same question about another change, if it waits. Its key is this one's with another change at its beginning. */
-struct question *question_find(struct asks *asks, struct question *like,
-                               const struct asks_change *change)
+/* The same question about another change, if it waits. */
+struct question *question_find(const struct question *like, const struct asks_change *change)
 {
-    uint64_t *at = (uint64_t *)(void *)like->key.data;
-    uint64_t own = *at;
+    struct question *found = find(change, like->hash, like->view, like->rules, like->want);
 
-    *at = (uint64_t)(uintptr_t)change;
-    struct question *found = rt_map_get(asks->questions, like->key.data, like->key.len);
-    *at = own;
     return found != NULL && found->state == QUESTION_QUEUED ? found : NULL;
 }
 
@@ -285,20 +341,16 @@ static void free_question(struct question *question)
 {
     asks_change_unref(question->asks, question->change);
     view_unref(question->view);
-    rt_buf_fini(&question->key);
-    rt_buf_fini(&question->group);
     free(question->condition);
     free(question);
 }
 
 void question_unref(struct question *question)
 {
-    struct asks *asks = question->asks;
-
     if (--question->refs > 0) {
         return;
     }
-    rt_map_remove(asks->questions, question->key.data, question->key.len);
+    unlist(question);
     if (question->topic != NULL) {
         question_take(question);
     }
