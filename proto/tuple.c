@@ -32,8 +32,38 @@ enum wire_err wire_tuple_open(struct wire_tuple tuple, struct wire_reader *in, u
     return in->err;
 }
 
+/* Nearly every value is a text with a head of one or two bytes. False: another one, or not whole; nothing is consumed. */
+static bool read_short_text(struct wire_reader *in, struct wire_value *out)
+{
+    enum { FIXSTR = 0xa0, FIXSTR_MASK = 0xe0, FIXSTR_LEN = 0x1f, STR8 = 0xd9 };
+    size_t left = (size_t)(in->end - in->at);
+    size_t head = 1;
+
+    if (left < 2) {
+        return false;
+    }
+    size_t len = in->at[0] & FIXSTR_LEN;
+    if (in->at[0] == STR8) {
+        head = 2;
+        len = in->at[1];
+    } else if ((in->at[0] & FIXSTR_MASK) != FIXSTR) {
+        return false;
+    }
+    if (len > left - head) {
+        return false;
+    }
+    *out = (struct wire_value){ .kind = WIRE_VALUE_TEXT,
+                                .text = (const char *)in->at + head,
+                                .len = (uint32_t)len };
+    in->at += head + len;
+    return true;
+}
+
 enum wire_err wire_tuple_next(struct wire_reader *in, struct wire_value *out)
 {
+    if (read_short_text(in, out)) {
+        return WIRE_OK;
+    }
     *out = (struct wire_value){ .kind = WIRE_VALUE_NULL, .text = "", .len = 0 };
     if (wire_try_nil(in)) {
         return WIRE_OK;

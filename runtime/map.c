@@ -55,7 +55,7 @@ struct probe {
     size_t len;
 };
 
-static uint64_t rotate(uint64_t x, unsigned bits)
+static inline uint64_t rotate(uint64_t x, unsigned bits)
 {
     return (x << bits) | (x >> (64 - bits));
 }
@@ -70,7 +70,8 @@ static uint64_t mix(uint64_t x)
     return x;
 }
 
-static void sip_round(uint64_t v[4])
+/* Inside of its callers the four words stay in registers. */
+static inline __attribute__((always_inline)) void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[2] += v[3];
