@@ -365,7 +365,12 @@ void viewer_leave(struct sub *sub); /* frees the viewer with the last one */
 void viewer_reconsider(struct viewer *viewer, struct access *access);
 /* The same rights, and perhaps other constants. */
 void viewer_refresh(struct viewer *viewer);
-/* The transaction at hand was lost: what it touched is not known. */
+/* Whoever reads rows goes on with that: PostgreSQL shows them as it sees fit. What the window has for them waits (replay.c), and
+ * only another view ends it. */
+void viewer_suspend(struct viewer *viewer, const struct wire_position *since);
+void viewer_settle(struct viewer *viewer); /* its view is there, and counts. May free the viewer */
+
+/* viewer_touch.c. The transaction at hand was lost: what it touched is not known. */
 void viewers_touch_unknown(struct route *route);
 
 /* live.c */

@@ -232,9 +232,7 @@ void viewer_leave(struct sub *sub)
 
 /* --- answers ------------------------------------------------------------------------------------------ */
 
-/* Whoever reads rows goes on with that: PostgreSQL shows them as it sees fit. What the window has for them waits (replay.c), and
- * only another view ends it. */
-static void suspend(struct viewer *viewer, const struct wire_position *since)
+void viewer_suspend(struct viewer *viewer, const struct wire_position *since)
 {
     struct sub *sub = viewer->subs;
 
@@ -257,8 +255,7 @@ static void leave_snapshots(struct viewer *viewer)
     }
 }
 
-/* May free the viewer. */
-static void settle(struct viewer *viewer)
+void viewer_settle(struct viewer *viewer)
 {
     struct sub *sub = viewer->subs;
     const struct route_config *config = &viewer->audience->table->route->config;
@@ -291,7 +288,7 @@ void viewer_reconsider(struct viewer *viewer, struct access *access)
     struct route *route = viewer->audience->table->route;
     const struct route_config *config = &route->config;
 
-    suspend(viewer, &route->at);
+    viewer_suspend(viewer, &route->at);
     viewer->until_end = false;
     viewer->due = true;
     undepend(viewer);
@@ -309,7 +306,7 @@ void viewer_refresh(struct viewer *viewer)
 {
     struct route *route = viewer->audience->table->route;
 
-    suspend(viewer, &route->at);
+    viewer_suspend(viewer, &route->at);
     viewer->due = true;
     route->config.events->view_refresh(route->config.ctx, viewer->watch, 0);
 }
@@ -373,7 +370,7 @@ void route_view(struct viewer *viewer, struct view *view, int code, const char *
     note_change(viewer, view);
     bool at_once = viewer->settled && !table->route->in_transaction;
     if (viewer->settled && !at_once) {
-        suspend(viewer, &table->route->at);
+        viewer_suspend(viewer, &table->route->at);
     }
     change_group(viewer, group, at_once);
     view_ref(view);
@@ -382,122 +379,5 @@ void route_view(struct viewer *viewer, struct view *view, int code, const char *
     if (viewer->until_end) {
         return; /* what the transaction at hand touches is not known yet */
     }
-    settle(viewer);
-}
-
-/* --- transactions that touch them ---------------------------------------------------------------------- */
-
-static bool reads(const struct viewer *viewer, const uint32_t *oids, uint32_t count)
-{
-    const struct policy_rules *rules = viewer->access->rules;
-
-    for (uint32_t i = 0; i < rules->program->table_count; i++) {
-        for (uint32_t j = 0; j < count; j++) {
-            if (rules->program->tables[i] == oids[j]) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* Until the transaction that begins next has told, at its end, what it touches. An answer that is on its way still comes; one
- * that is there counts when the transaction is over. */
-static void wait_for_end(struct viewer *viewer, const struct wire_position *before)
-{
-    suspend(viewer, before);
-    viewer->until_end = true;
-}
-
-/* It did not concern this one. May free the viewer. */
-static void stop_waiting(struct viewer *viewer)
-{
-    viewer->until_end = false;
-    if (!viewer->due && viewer->view != NULL && viewer->group != NULL) {
-        settle(viewer);
-    }
-}
-
-static void refresh(struct viewer *viewer, const struct wire_position *before, bool whole,
-                    uint32_t xid)
-{
-    const struct route_config *config = &viewer->audience->table->route->config;
-
-    suspend(viewer, before);
-    viewer->until_end = !whole;
-    viewer->due = true;
-    config->events->view_refresh(config->ctx, viewer->watch, xid);
-}
-
-static struct wire_position before_commit(const struct route *route, uint64_t lsn)
-{
-    return (struct wire_position){ route->at.epoch, lsn - 1, UINT32_MAX };
-}
-
-void route_doubt(struct viewer *viewer, uint32_t xid, uint64_t lsn)
-{
-    struct wire_position before = before_commit(viewer->audience->table->route, lsn);
-
-    refresh(viewer, &before, true, xid);
-}
-
-/* Who is kept has been told by now of what was whole. Whoever waited reads that transaction at once: the next one may give it
- * another view. */
-static void touch_kept(struct route *route, const struct wire_position *before, bool whole,
-                       uint64_t lsn)
-{
-    bool waited = route->kept_wait != 0;
-    struct viewer *viewer = whole && !waited ? NULL : route->kept_viewers;
-
-    route->kept_wait = whole ? 0 : lsn;
-    while (viewer != NULL) { /* settling may end it */
-        struct viewer *next = viewer->dependent_next;
-        if (!whole) {
-            wait_for_end(viewer, before);
-        } else if (viewer->until_end) {
-            stop_waiting(viewer);
-        }
-        viewer = next;
-    }
-    if (whole && waited && !route->in_transaction) {
-        replays_catch_up(route);
-    }
-}
-
-void route_touched(struct route *route, const uint32_t *oids, uint32_t count, bool whole,
-                   uint32_t xid, uint64_t lsn)
-{
-    struct wire_position before = before_commit(route, lsn);
-    struct viewer *viewer = route->dependents;
-
-    while (viewer != NULL) { /* settling may end it */
-        struct viewer *next = viewer->dependent_next;
-        if (reads(viewer, oids, count)) {
-            refresh(viewer, &before, whole, xid);
-        } else if (!whole) {
-            wait_for_end(viewer, &before);
-        } else if (viewer->until_end) {
-            stop_waiting(viewer);
-        }
-        viewer = next;
-    }
-    touch_kept(route, &before, whole, lsn);
-}
-
-static void touch_unknown(struct viewer *viewer)
-{
-    for (; viewer != NULL; viewer = viewer->dependent_next) {
-        if (viewer->until_end) {
-            const struct route_config *config = &viewer->audience->table->route->config;
-            viewer->until_end = false;
-            viewer->due = true;
-            config->events->view_refresh(config->ctx, viewer->watch, 0);
-        }
-    }
-}
-
-void viewers_touch_unknown(struct route *route)
-{
-    touch_unknown(route->dependents);
-    touch_unknown(route->kept_viewers);
+    viewer_settle(viewer);
 }
