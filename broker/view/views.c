@@ -19,8 +19,8 @@
 
 static void look_again(struct view_watch *watch)
 {
-    views_link_drop(&watch->wait);
-    views_link_add(&watch->views->dirty, &watch->look, watch);
+    views_link_drop(&watch->wait->item);
+    views_link_add(&watch->views->dirty, &watch->wait->look, watch);
     rt_defer_schedule(watch->views->settle);
 }
 
@@ -33,19 +33,29 @@ void views_wake(struct views_item *item)
 
 static void start(struct view_watch *watch)
 {
-    watch->waiting = true;
-    watch->late = false;
-    watch->deadline = rt_now() + watch->views->config.deadline;
-    views_link_add(&watch->views->unready, &watch->unready, watch);
+    struct views_wait *wait = watch->wait;
+
+    if (wait == NULL) {
+        wait = rt_alloc(sizeof(*wait));
+        watch->wait = wait;
+    }
+    wait->late = false;
+    wait->deadline = rt_now() + watch->views->config.deadline;
+    views_link_add(&watch->views->unready, &wait->unready, watch);
     look_again(watch);
 }
 
 static void stop(struct view_watch *watch)
 {
-    watch->waiting = false;
-    views_link_drop(&watch->unready);
-    views_link_drop(&watch->look);
-    views_link_drop(&watch->wait);
+    struct views_wait *wait = watch->wait;
+
+    if (wait != NULL) {
+        views_link_drop(&wait->unready);
+        views_link_drop(&wait->look);
+        views_link_drop(&wait->item);
+        free(wait);
+        watch->wait = NULL;
+    }
 }
 
 /* --- the end of waiting: the callbacks may end the watch ----------------------------------------- */
@@ -61,11 +71,16 @@ static void refuse(struct view_watch *watch, int code, const char *message)
     views->config.events->on_view(views->config.ctx, watch->user, NULL, code, message);
 }
 
+static struct views_filter *filter_of(const struct view_watch *watch)
+{
+    return watch->wish == NULL ? NULL : watch->wish->filter;
+}
+
 static void deliver(struct view_watch *watch)
 {
     struct views *views = watch->views;
     struct view_constants *constants = watch->fold == NULL ? NULL : watch->fold->constants;
-    struct filter_program *filter = watch->filter == NULL ? NULL : watch->filter->program;
+    struct filter_program *filter = filter_of(watch) == NULL ? NULL : filter_of(watch)->program;
     const struct view *last = watch->view;
 
     stop(watch);
@@ -123,7 +138,7 @@ static bool have(struct view_watch *watch, struct views_item *item)
     }
     if (!item->answered) {
         views_ask(item);
-        views_link_add(&item->waiting, &watch->wait, watch);
+        views_link_add(&item->waiting, &watch->wait->item, watch);
     }
     return item->answered;
 }
@@ -138,14 +153,15 @@ void views_filter_reason(const struct filter_error *error, char out[VIEWS_REASON
 /* The filter for the columns and the rights of now. False: refused. */
 static bool choose_filter(struct view_watch *watch)
 {
-    struct views_filter *before = watch->filter;
+    struct views_wish *wish = watch->wish;
+    struct views_filter *before = wish->filter;
     struct filter parsed;
     struct filter_error error;
     char text[VIEWS_REASON_MAX];
-    struct wire_span span = { watch->text, watch->text_len };
-    bool good = filter_parse(&parsed, watch->dialect, span, &error);
+    struct wire_span span = { wish->text, wish->text_len };
+    bool good = filter_parse(&parsed, wish->dialect, span, &error);
 
-    if (good && !filter_allowed(&parsed, watch->access, watch->table->columns, &error)) {
+    if (good && !filter_allowed(&parsed, watch->access, wish->table->columns, &error)) {
         filter_fini(&parsed);
         good = false;
     }
@@ -154,10 +170,10 @@ static bool choose_filter(struct view_watch *watch)
         refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED, text);
         return false;
     }
-    watch->recheck = false;
-    watch->filter = NULL;
+    wish->recheck = false;
+    wish->filter = NULL;
     if (parsed.node_count > 0) {
-        watch->filter = views_use_filter(watch->views, watch->table, &parsed);
+        wish->filter = views_use_filter(watch->views, wish->table, &parsed);
     } else {
         filter_fini(&parsed);
     }
@@ -167,31 +183,35 @@ static bool choose_filter(struct view_watch *watch)
 
 static bool have_filter(struct view_watch *watch)
 {
-    if (watch->table == NULL) {
+    const struct views_wish *wish = watch->wish;
+
+    if (wish == NULL) {
         return true;
     }
-    if (!have(watch, &watch->table->item)) {
+    if (!have(watch, &wish->table->item)) {
         return false;
     }
-    bool stale = watch->filter != NULL && watch->filter->columns != watch->table->columns;
-    if ((watch->recheck || stale) && !choose_filter(watch)) {
+    bool stale = wish->filter != NULL && wish->filter->columns != wish->table->columns;
+    if ((wish->recheck || stale) && !choose_filter(watch)) {
         return false;
     }
-    return watch->filter == NULL || have(watch, &watch->filter->item);
+    return wish->filter == NULL || have(watch, &wish->filter->item);
 }
 
 static void look(struct view_watch *watch)
 {
-    views_link_drop(&watch->look);
-    views_link_drop(&watch->wait);
-    if (!watch->waiting) {
-        return;
+    struct views_wait *wait = watch->wait;
+
+    if (wait == NULL) {
+        return; /* it has its answer: then it is not in the list either */
     }
+    views_link_drop(&wait->look);
+    views_link_drop(&wait->item);
     if (watch->identity == NULL) {
         refuse(watch, WIRE_CODE_FORBIDDEN, "the token's claims cannot be given to PostgreSQL");
         return;
     }
-    if (watch->late) {
+    if (wait->late) {
         refuse_late(watch);
         return;
     }
@@ -221,8 +241,8 @@ static void on_tick(void *ctx)
 
     for (struct views_link *at = views->unready; at != NULL; at = at->next) {
         struct view_watch *watch = at->owner;
-        if (watch->deadline <= now) {
-            watch->late = true;
+        if (watch->wait->deadline <= now) {
+            watch->wait->late = true;
             look_again(watch);
         }
     }
@@ -252,6 +272,30 @@ static void use_fold(struct view_watch *watch)
     views_unuse(before == NULL ? NULL : &before->item);
 }
 
+static struct views_wish *wish_new(struct views *views, const struct view_want *want)
+{
+    struct views_wish *wish = NULL;
+
+    if (want->filter.len > 0) {
+        wish = rt_alloc(sizeof(*wish) + want->filter.len + 1);
+        memcpy(wish->text, want->filter.data, want->filter.len);
+        wish->text_len = want->filter.len;
+        wish->dialect = want->dialect;
+        wish->table = views_use_table(views, want->schema, want->table);
+        wish->recheck = true;
+    }
+    return wish;
+}
+
+static void wish_free(struct views_wish *wish)
+{
+    if (wish != NULL) {
+        views_unuse(wish->filter == NULL ? NULL : &wish->filter->item);
+        views_unuse(&wish->table->item);
+        free(wish);
+    }
+}
+
 struct view_watch *views_watch(struct views *views, const struct view_want *want, void *user)
 {
     struct view_watch *watch = rt_alloc(sizeof(*watch));
@@ -261,13 +305,7 @@ struct view_watch *views_watch(struct views *views, const struct view_want *want
     watch->access = access_ref(want->access);
     watch->identity = views_intern(views, want->role, want->claims);
     watch->name = views_name(views, want->schema, want->table);
-    watch->dialect = want->dialect;
-    if (want->filter.len > 0) {
-        watch->text = rt_strndup(want->filter.data, want->filter.len);
-        watch->text_len = want->filter.len;
-        watch->table = views_use_table(views, want->schema, want->table);
-        watch->recheck = true;
-    }
+    watch->wish = wish_new(views, want);
     use_fold(watch);
     views_link_add(&views->watches, &watch->link, watch);
     start(watch);
@@ -284,15 +322,13 @@ void views_unwatch(struct view_watch *watch)
     views_link_drop(&watch->of_fold);
     views_link_drop(&watch->due);
     views_unuse(watch->fold == NULL ? NULL : &watch->fold->item);
-    views_unuse(watch->filter == NULL ? NULL : &watch->filter->item);
-    views_unuse(watch->table == NULL ? NULL : &watch->table->item);
+    wish_free(watch->wish);
     view_unref(watch->view);
     access_unref(watch->access);
     if (watch->identity != NULL) {
         view_identity_unref(watch->identity);
     }
     views_name_unref(watch->name);
-    free(watch->text);
     free(watch);
 }
 
@@ -314,9 +350,9 @@ void views_access(struct view_watch *watch, struct access *access)
     if (watch->fold != NULL) {
         watch->fold->doubted = true;
     }
-    if (watch->table != NULL) {
-        doubt_table(watch->table);
-        watch->recheck = true;
+    if (watch->wish != NULL) {
+        doubt_table(watch->wish->table);
+        watch->wish->recheck = true;
     }
     start(watch);
 }
@@ -352,20 +388,6 @@ void views_refresh(struct view_watch *watch, uint32_t xid)
 bool views_is_kept(const struct view_watch *watch)
 {
     return watch->fold != NULL && watch->fold->tests != NULL;
-}
-
-void views_new_epoch(struct views *views)
-{
-    struct rt_map_iter iter = rt_map_begin(views->folds);
-
-    for (struct views_fold *fold = rt_map_next(&iter); fold != NULL; fold = rt_map_next(&iter)) {
-        free(fold->xids);
-        fold->xids = NULL;
-        fold->xid_count = 0;
-        views_seen_unref(fold->seen);
-        fold->seen = NULL;
-    }
-    views_past_forget(views);
 }
 
 /* --- all of them --------------------------------------------------------------------------------- */
@@ -420,7 +442,6 @@ struct views *views_new(const struct views_config *config)
         views->seeds.high[i] = rt_random64();
     }
     views->identities = rt_map_new();
-    views->folds = rt_map_new();
     views->tables = rt_map_new();
     views->filters = rt_map_new();
     views->tests = rt_map_new();
@@ -455,7 +476,6 @@ void views_free(struct views *views)
     rt_timer_free(views->tick);
     rt_timer_free(views->retry);
     rt_map_free(views->identities);
-    rt_map_free(views->folds);
     rt_map_free(views->tables);
     rt_map_free(views->filters);
     views_sets_fini(views);

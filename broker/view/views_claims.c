@@ -85,7 +85,7 @@ static struct views_identity *assemble(const char *role, struct wire_span claims
     struct policy_setting *out = (struct policy_setting *)(void *)(made + 1);
     char *at = (char *)out + list;
 
-    made->role = keep(&at, role, strlen(role));
+    const char *name = keep(&at, role, strlen(role));
     made->claims = (struct wire_span){ keep(&at, claims.data, claims.len), claims.len };
     for (size_t i = 0; i < count; i++) {
         out[i].name = keep(&at, settings[i], strcspn(settings[i], "="));
@@ -94,7 +94,7 @@ static struct views_identity *assemble(const char *role, struct wire_span claims
     }
     made->identity.refs = 1;
     made->identity.policy =
-        (struct policy_identity){ .role = made->role, .settings = out, .setting_count = count };
+        (struct policy_identity){ .role = name, .settings = out, .setting_count = count };
     return made;
 }
 

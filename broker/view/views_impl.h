@@ -21,11 +21,11 @@
 #include "broker/view/views.h"
 #include "broker/view/views_journal.h"
 #include "broker/xid_snapshot.h"
+#include "runtime/map.h"
 
 struct rt_counter;
 struct rt_defer;
 struct rt_gauge;
-struct rt_map;
 struct rt_timer;
 
 #define VIEWS_RETRY_FIRST  (2 * RT_MSEC)
@@ -69,7 +69,7 @@ struct views_item {
     unsigned errors;
     char *trouble; /* why it will not be answered; NULL: it may */
     uint32_t users;
-    struct views_link *waiting; /* watches, by their `wait` */
+    struct views_link *waiting; /* watches, by their `wait->item` */
     struct views_item *next;    /* in the queue, while QUEUED */
 };
 
@@ -79,8 +79,8 @@ struct views_identity {
     struct views *views;
     uint64_t hash;
     struct views_identity *next;
-    const char *role;
     struct wire_span claims;
+    struct views_fold *folds; /* of it, by their `next` */
 };
 
 /* Of a table; counted, and shared by those that come one after the other. */
@@ -92,6 +92,7 @@ struct views_name {
 
 struct views_fold {
     struct views_item item;
+    struct views_fold *next; /* of its identity, until it is forgotten */
     struct policy_rules *rules;
     struct view_identity *identity;
     struct view_constants *constants; /* NULL until answered */
@@ -148,27 +149,36 @@ struct views_filter {
     struct rt_buf key;
 };
 
+/* Of a watch with a filter. */
+struct views_wish {
+    struct views_table *table;
+    struct views_filter *filter; /* NULL until the columns are known */
+    enum filter_dialect dialect;
+    bool recheck; /* whether the filter is allowed, and which one it is */
+    size_t text_len;
+    char text[];
+};
+
+/* Of a watch that waits for its view: most do not, most of the time. */
+struct views_wait {
+    rt_usec deadline;
+    bool late;                 /* past it */
+    struct views_link unready; /* in views->unready */
+    struct views_link look;    /* in views->dirty: to be looked at again */
+    struct views_link item;    /* in the list of the item that it waits for */
+};
+
 struct view_watch {
     struct views *views;
     void *user;
     struct access *access;
     struct view_identity *identity;
-    struct views_fold *fold;     /* NULL without rules */
-    struct views_table *table;   /* NULL without a filter, and so the next two */
-    struct views_filter *filter; /* NULL until the columns are known */
-    char *text;
-    size_t text_len;
-    enum filter_dialect dialect;
+    struct views_fold *fold; /* NULL without rules */
+    struct views_wish *wish; /* NULL without a filter */
     struct views_name *name;
-    struct view *view; /* last given; NULL */
-    bool waiting;
-    bool late;    /* past its deadline */
-    bool recheck; /* whether the filter is allowed, and which one it is */
-    rt_usec deadline;
+    struct view *view;         /* last given; NULL */
+    struct views_wait *wait;   /* NULL: it has its answer */
     struct views_link link;    /* in views->watches */
-    struct views_link unready; /* in views->unready: waits for something */
-    struct views_link look;    /* in views->dirty: to be looked at again */
-    struct views_link wait;    /* in an item's list */
     struct views_link of_fold; /* in its fold's list */
     struct views_link due;     /* in views->due: its fold's constants changed */
 };
@@ -195,7 +205,6 @@ struct views {
     struct views_config config;
     struct view_seeds seeds;
     struct rt_map *identities; /* by hash */
-    struct rt_map *folds;      /* by serials of rules and identity */
     struct rt_map *tables;     /* by name */
     struct rt_map *filters;    /* by table, columns and text */
     uint64_t next_identity;
@@ -250,6 +259,12 @@ struct views_fold *views_use_fold(struct views *views, struct access *access,
                                   struct view_identity *identity, struct views_name *name);
 struct views_name *views_name(struct views *views, const char *schema, const char *table);
 void views_name_unref(struct views_name *name); /* NULL is fine */
+/* All folds that somebody uses: `identities` from the beginning, `last` NULL. NULL at the end. Nothing is used or unused meanwhile. */
+struct views_folds {
+    struct rt_map_iter identities;
+    struct views_fold *last;
+};
+struct views_fold *views_folds_next(struct views_folds *at);
 struct views_table *views_use_table(struct views *views, const char *schema, const char *table);
 /* Takes what is in `parsed`. */
 struct views_filter *views_use_filter(struct views *views, struct views_table *table,

@@ -128,7 +128,7 @@ void views_note_due(const struct views_fold *fold)
 
     for (struct views_link *at = fold->watches; at != NULL; at = at->next) {
         struct view_watch *watch = at->owner;
-        if (!watch->waiting && watch->view != NULL) {
+        if (watch->wait == NULL && watch->view != NULL) {
             views_link_add(&views->due, &watch->due, watch);
         }
     }
@@ -152,7 +152,7 @@ void views_deliver_due(struct views *views)
     while (views->due != NULL) {
         struct view_watch *watch = views->due->owner;
         views_link_drop(&watch->due);
-        if (!watch->waiting) {
+        if (watch->wait == NULL) {
             views_deliver(watch);
         }
     }

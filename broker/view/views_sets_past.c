@@ -104,14 +104,13 @@ void views_past_tick(struct views *views, rt_usec now)
 
 static struct views_fold *any_fold(struct views *views)
 {
-    struct rt_map_iter iter = rt_map_begin(views->folds);
+    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+    struct views_fold *fold = views_folds_next(&all);
 
-    for (struct views_fold *fold = rt_map_next(&iter); fold != NULL; fold = rt_map_next(&iter)) {
-        if (fold->tests != NULL) {
-            return fold;
-        }
+    while (fold != NULL && fold->tests == NULL) {
+        fold = views_folds_next(&all);
     }
-    return NULL;
+    return fold;
 }
 
 void views_past_probe(struct views *views)

@@ -49,7 +49,8 @@ static uint64_t identity_hash(const struct views *views, const char *role, struc
 static bool is_identity(const struct views_identity *identity, const char *role,
                         struct wire_span claims)
 {
-    return strcmp(identity->role, role) == 0 && identity->claims.len == claims.len &&
+    return strcmp(identity->identity.policy.role, role) == 0 &&
+           identity->claims.len == claims.len &&
            memcmp(identity->claims.data, claims.data, claims.len) == 0;
 }
 
@@ -116,13 +117,6 @@ static void init_item(struct views *views, struct views_item *item, enum views_k
     item->users = 1;
 }
 
-static void fold_key(uint64_t key[2], const struct policy_rules *rules,
-                     const struct view_identity *identity)
-{
-    key[0] = rules->serial;
-    key[1] = identity->serial;
-}
-
 struct views_name *views_name(struct views *views, const char *schema, const char *table)
 {
     struct views_name *last = views->name;
@@ -151,10 +145,12 @@ void views_name_unref(struct views_name *name)
 struct views_fold *views_use_fold(struct views *views, struct access *access,
                                   struct view_identity *identity, struct views_name *name)
 {
-    uint64_t key[2];
+    struct views_identity *whose = (struct views_identity *)identity;
+    struct views_fold *fold = whose->folds;
 
-    fold_key(key, access->rules, identity);
-    struct views_fold *fold = rt_map_get(views->folds, key, sizeof(key));
+    while (fold != NULL && fold->rules != access->rules) {
+        fold = fold->next;
+    }
     if (fold != NULL) {
         fold->item.users++;
         return fold;
@@ -167,16 +163,19 @@ struct views_fold *views_use_fold(struct views *views, struct access *access,
     fold->name = name;
     name->refs++;
     views_sets_use(fold);
-    rt_map_put(views->folds, key, sizeof(key), fold);
+    fold->next = whose->folds;
+    whose->folds = fold;
     return fold;
 }
 
 static void forget_fold(struct views_fold *fold)
 {
-    uint64_t key[2];
+    struct views_fold **link = &((struct views_identity *)fold->identity)->folds;
 
-    fold_key(key, fold->rules, fold->identity);
-    (void)rt_map_remove(fold->item.views->folds, key, sizeof(key));
+    while (*link != fold) {
+        link = &(*link)->next;
+    }
+    *link = fold->next;
 }
 
 static void free_fold(struct views_fold *fold)
@@ -212,6 +211,38 @@ void views_fold_want(struct views_fold *fold, uint32_t xid)
     }
     fold->xids = rt_realloc(fold->xids, fold->xid_count + 1, sizeof(*fold->xids));
     fold->xids[fold->xid_count++] = xid;
+}
+
+struct views_fold *views_folds_next(struct views_folds *at)
+{
+    struct views_fold *fold = at->last == NULL ? NULL : at->last->next;
+    struct view_identity *whose = at->last == NULL ? NULL : at->last->identity;
+    struct views_identity *identity = (struct views_identity *)whose;
+
+    while (fold == NULL) {
+        bool chained = identity != NULL && identity->next != NULL;
+        identity = chained ? identity->next : rt_map_next(&at->identities);
+        if (identity == NULL) {
+            break;
+        }
+        fold = identity->folds;
+    }
+    at->last = fold;
+    return fold;
+}
+
+void views_new_epoch(struct views *views)
+{
+    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+
+    for (struct views_fold *at = views_folds_next(&all); at != NULL; at = views_folds_next(&all)) {
+        free(at->xids);
+        at->xids = NULL;
+        at->xid_count = 0;
+        views_seen_unref(at->seen);
+        at->seen = NULL;
+    }
+    views_past_forget(views);
 }
 
 /* Which identity it is, the log does not say: claims are not for it. */

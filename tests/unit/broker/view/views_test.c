@@ -140,6 +140,31 @@ static void test_another_history_waits_for_nothing_of_the_last_one(void **state)
     assert_int_equal(seen->answers, 3);
 }
 
+static void test_another_history_is_one_for_all_identities_and_rules(void **state)
+{
+    static const char *const claims[] = { "{}", "{\"sub\":\"a\"}", "{\"sub\":\"b\"}" };
+    enum { IDENTITIES = 3, ALL = 2 * IDENTITIES };
+
+    (void)state;
+    for (size_t i = 0; i < ALL; i++) {
+        if (i == IDENTITIES) {
+            fakes_use(fakes_access(2));
+        }
+        (void)fakes_watch(i, claims[i % IDENTITIES]);
+    }
+    fakes_turn();
+    fakes_answer(ALL, "100:100:", ALICE);
+    views_new_epoch(fakes_views());
+    for (size_t i = 0; i < ALL; i++) {
+        views_refresh(fakes_seen(i)->watch, 50);
+    }
+    fakes_turn();
+    fakes_answer(ALL, "102:102:", ALICE);
+    for (size_t i = 0; i < ALL; i++) {
+        assert_int_equal(fakes_seen(i)->answers, 2);
+    }
+}
+
 static void test_other_rules_are_folded_anew_and_the_old_ones_forgotten(void **state)
 {
     struct seen *seen = fakes_watch(0, "{}");
@@ -217,6 +242,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_snapshot_that_is_too_old_does_not_count, fakes_setup,
                                         fakes_teardown),
         cmocka_unit_test_setup_teardown(test_another_history_waits_for_nothing_of_the_last_one,
+                                        fakes_setup, fakes_teardown),
+        cmocka_unit_test_setup_teardown(test_another_history_is_one_for_all_identities_and_rules,
                                         fakes_setup, fakes_teardown),
         cmocka_unit_test_setup_teardown(test_other_rules_are_folded_anew_and_the_old_ones_forgotten,
                                         fakes_setup, fakes_teardown),
