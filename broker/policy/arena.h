@@ -12,13 +12,16 @@ struct policy_chunk;
 
 struct policy_arena {
     struct policy_chunk *chunks;
-    size_t used;  /* of the newest chunk */
-    size_t bytes; /* of all */
+    uint32_t used;  /* of the newest chunk */
+    uint32_t bytes; /* of all that is not lent */
 };
 
 void *policy_arena_alloc(struct policy_arena *arena, size_t size);
-/* Terminated with NUL, which `len` does not count. */
+/* Anywhere, not aligned. Terminated with NUL, which `len` does not count. */
 char *policy_arena_copy(struct policy_arena *arena, const char *text, size_t len);
+/* To be used first, of an arena that is empty: zeroed, aligned for anything, not freed with it. POLICY_ARENA_LENT of it are the arena's. */
+enum { POLICY_ARENA_LENT = 16 };
+void policy_arena_lend(struct policy_arena *arena, void *memory, size_t size);
 void policy_arena_fini(struct policy_arena *arena);
 
 #endif

@@ -36,8 +36,8 @@ struct policy_row {
 };
 
 struct policy_binding {
-    uint32_t count;
     const struct policy_value *values; /* in the order of program->folds */
+    uint32_t count;
     bool refused; /* the whole query fails for this identity: nothing is visible */
     bool errors;  /* at least one constant raises */
 };

@@ -117,7 +117,8 @@ static const struct policy_list *read_list(struct policy_arena *arena,
     list->values = policy_arena_alloc(arena, count * sizeof(*list->values));
     policy_array_open(&array, text, len);
     while (policy_array_next(&array, scratch, &element, &element_len, &is_null)) {
-        const char *kept = policy_arena_copy(arena, element, element_len);
+        bool inside = element >= text && element < text + len; /* else unescaped, in `scratch` */
+        const char *kept = inside ? element : policy_arena_copy(arena, element, element_len);
         list->values[list->count++] =
             is_null ? policy_value_state(VALUE_NULL)
                     : policy_value_parse(shape->element, kept, element_len, shape->labels);
@@ -156,7 +157,28 @@ static void keep_error(struct policy_constants *out, const char *element, size_t
     }
 }
 
-bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
+size_t policy_fold_room(const struct policy_program *program, const char *text, size_t len)
+{
+    enum { ALIGNED = 16 };
+    size_t room = POLICY_ARENA_LENT + program->fold_count * sizeof(struct policy_value) + len;
+    size_t elements = 1;
+    uint32_t lists = 0;
+
+    for (uint32_t i = 0; i < program->fold_count; i++) {
+        lists += program->folds[i].shape.kind == POLICY_KIND_ARRAY;
+    }
+    for (size_t i = 0; i < len; i++) {
+        elements += text[i] == ',';
+    }
+    if (lists > 0) {
+        size_t within = elements > program->fold_count ? elements - program->fold_count : 0;
+        room += lists * (sizeof(struct policy_list) + (size_t)(2 * ALIGNED)) +
+                (within + lists - 1) * sizeof(struct policy_value);
+    }
+    return room;
+}
+
+static bool read_fold(struct policy_constants *out, const struct policy_program *program,
                       const char *text, size_t len)
 {
     struct policy_array array;
@@ -165,7 +187,6 @@ bool policy_fold_read(struct policy_constants *out, const struct policy_program 
     bool is_null = false;
     uint32_t count = 0;
 
-    *out = (struct policy_constants){ 0 };
     struct policy_value *values =
         policy_arena_alloc(&out->arena, program->fold_count * sizeof(*values));
     char *scratch = rt_alloc(len + 1);
@@ -192,6 +213,21 @@ bool policy_fold_read(struct policy_constants *out, const struct policy_program 
     out->binding.values = values;
     out->binding.count = good ? program->fold_count : 0;
     return good;
+}
+
+bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
+                      const char *text, size_t len)
+{
+    *out = (struct policy_constants){ 0 };
+    return read_fold(out, program, text, len);
+}
+
+bool policy_fold_read_in(struct policy_constants *out, void *memory, size_t size,
+                         const struct policy_program *program, const char *text, size_t len)
+{
+    *out = (struct policy_constants){ 0 };
+    policy_arena_lend(&out->arena, memory, size);
+    return read_fold(out, program, text, len);
 }
 
 /* The parts are written one behind the other into `bytes`: unescaped, an element is never longer than it was. */

@@ -58,13 +58,17 @@ bool policy_answers_read(struct policy_answers *out, const char *text, size_t le
 void policy_answers_fini(struct policy_answers *answers);
 
 struct policy_constants {
-    struct policy_arena arena;
     struct policy_binding binding;
     const char *error; /* the first message of PostgreSQL, without values; NULL: none */
+    struct policy_arena arena;
 };
 /* False when the text is not such an answer; then the binding refuses everything. */
 bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
                       const char *text, size_t len);
+/* The same in memory of the caller's (policy_arena_lend): policy_fold_room() bytes of it are enough, but for errors. */
+size_t policy_fold_room(const struct policy_program *program, const char *text, size_t len);
+bool policy_fold_read_in(struct policy_constants *out, void *memory, size_t size,
+                         const struct policy_program *program, const char *text, size_t len);
 void policy_constants_fini(struct policy_constants *constants);
 /* For a program without constants (program->fold_count 0) that needs no look: refuses nothing. */
 void policy_constants_none(struct policy_constants *out);

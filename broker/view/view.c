@@ -20,7 +20,7 @@ void view_identity_unref(struct view_identity *identity)
 void view_constants_unref(struct view_constants *constants)
 {
     if (constants != NULL && --constants->refs == 0) {
-        struct view_constants *base = constants->base;
+        struct view_constants *base = constants->based ? constants->base[0] : NULL;
         policy_constants_fini(&constants->policy);
         free(constants);
         view_constants_unref(base); /* has none itself */

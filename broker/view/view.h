@@ -36,10 +36,12 @@ struct view_identity {
 
 /* What PostgreSQL computed for one (rules, identity). Immutable, counted. */
 struct view_constants {
-    uint32_t refs;
-    struct view_constants *base; /* that some of its values point into, referenced; NULL: none */
     struct policy_constants policy;
+    uint32_t refs;
+    bool based;                    /* some of its values point into `base`, which is referenced */
+    struct view_constants *base[]; /* one of them if so */
 };
+_Static_assert(sizeof(struct view_constants) % 16 == 0, "its values may stand behind it");
 
 /* What judging reads comes first, in one cache line with luck: of a million views, each is a wait. */
 struct view {

@@ -62,15 +62,16 @@ static struct policy_value array_of(struct policy_arena *arena, const struct pol
 
 struct view_constants *views_sets_constants(const struct views_fold *fold)
 {
-    struct view_constants *made = rt_alloc(sizeof(*made));
+    struct view_constants *made = rt_alloc(sizeof(*made) + sizeof(struct view_constants *));
     const struct policy_kept *kept = fold->rules->kept;
     uint32_t count = fold->rules->program->fold_count;
     struct policy_value *values =
         policy_arena_alloc(&made->policy.arena, (count + 1) * sizeof(*values));
 
     made->refs = 1;
-    made->base = fold->base;
-    made->base->refs++;
+    made->based = true;
+    made->base[0] = fold->base;
+    fold->base->refs++;
     memcpy(values, fold->base->policy.binding.values, count * sizeof(*values));
     for (uint32_t i = 0; i < kept->count; i++) {
         values[kept->tests[i].fold] = array_of(&made->policy.arena, policy_set_list(fold->sets[i]));

@@ -264,6 +264,19 @@ static void note_errors(const struct views_fold *fold)
     }
 }
 
+/* In one piece, but for what is said of errors. */
+static struct view_constants *constants_of(const struct policy_program *program,
+                                           const struct policy_answer_text *answer)
+{
+    size_t room = policy_fold_room(program, answer->text, answer->len);
+    struct view_constants *constants = rt_alloc(sizeof(*constants) + room);
+
+    constants->refs = 1;
+    (void)policy_fold_read_in(&constants->policy, constants + 1, room, program, answer->text,
+                              answer->len);
+    return constants;
+}
+
 /* The constants of last time, if PostgreSQL says the same: then nobody needs another view. */
 static void read_constants(struct views_fold *fold, const struct policy_answer_text *answer)
 {
@@ -272,9 +285,7 @@ static void read_constants(struct views_fold *fold, const struct policy_answer_t
                          rt_seeded_hash(seeds->high, answer->text, answer->len) };
 
     if (fold->constants == NULL || memcmp(hash, fold->hash, sizeof(hash)) != 0) {
-        struct view_constants *constants = rt_alloc(sizeof(*constants));
-        constants->refs = 1;
-        (void)policy_fold_read(&constants->policy, fold->rules->program, answer->text, answer->len);
+        struct view_constants *constants = constants_of(fold->rules->program, answer);
         view_constants_unref(fold->constants);
         fold->constants = constants;
         memcpy(fold->hash, hash, sizeof(hash));

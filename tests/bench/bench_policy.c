@@ -65,7 +65,7 @@ static double measure(const struct policy_program *program, struct policy_row *r
 
     for (uint32_t i = 0; i < IDENTITIES; i++) {
         bind(program, values[i], i);
-        bindings[i] = (struct policy_binding){ program->fold_count, values[i], false, false };
+        bindings[i] = (struct policy_binding){ .values = values[i], .count = program->fold_count };
     }
     fill(row);
     double began = now();
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
         struct policy_program *program = policy_compile(facts, false, &rule, 1);
         double parsed = measure(program, &row, decisions, false);
         double fresh = measure(program, &row, decisions / 4, true);
-        printf("%-60s parsed %6.1f ns, fresh %6.1f ns (%u instructions, %zu bytes)\n",
+        printf("%-60s parsed %6.1f ns, fresh %6.1f ns (%u instructions, %u bytes)\n",
                policies[i].name, parsed, fresh, program->count, program->arena.bytes);
         policy_program_free(program);
         policy_arena_fini(&arena);

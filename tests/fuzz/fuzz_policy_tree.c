@@ -22,7 +22,7 @@ static void run(const struct policy_program *program)
     struct policy_cell cells[COLUMNS];
     struct policy_row row = { COLUMNS, cells };
     struct policy_value *constants = calloc(program->fold_count + 1, sizeof(*constants));
-    struct policy_binding binding = { program->fold_count, constants, false, false };
+    struct policy_binding binding = { .values = constants, .count = program->fold_count };
 
     for (uint32_t i = 0; i < program->fold_count; i++) {
         constants[i] = i % 3 == 0 ? policy_value_state(VALUE_ERROR)

@@ -243,7 +243,7 @@ static void test_rules_combine(void **state)
     struct policy_cell cells[KIT_COLUMNS] = { 0 };
     struct policy_row row = { KIT_COLUMNS, cells };
     struct policy_value constant = policy_value_parse(POLICY_KIND_BYTES, ALICE, 36, NULL);
-    struct policy_binding binding = { 1, &constant, false, false };
+    struct policy_binding binding = { .values = &constant, .count = 1 };
     static const struct {
         uint32_t from;
         uint32_t count;
