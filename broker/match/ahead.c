@@ -8,7 +8,7 @@
 #include "broker/match/parts.h"
 
 /* Of one list: whoever has more hides its waits in match_change() itself. */
-enum { IDS_OF_A_LIST = 16 };
+enum { IDS_OF_A_LIST = 32, LINE = 64 };
 
 /* A look-up on its way. */
 struct expected {
@@ -134,7 +134,9 @@ static void expect_classes(struct match *match, uint32_t hash_count)
     for (uint32_t i = 0; i < hash_count; i++) {
         const struct expected *one = expected_at(match, i);
         if (one->ids != NULL && postings_is_list(one->ids)) {
-            __builtin_prefetch(postings_list(&match->postings, one->ids)->ids);
+            const char *ids = (const char *)postings_list(&match->postings, one->ids)->ids;
+            __builtin_prefetch(ids);
+            __builtin_prefetch(ids + LINE);
         }
     }
     for (uint32_t i = 0; i < hash_count; i++) {
@@ -153,7 +155,9 @@ static void expect_classes(struct match *match, uint32_t hash_count)
 static void expect_constants(const struct match *match, size_t from)
 {
     for (size_t at = from; at < match->ahead.len; at += sizeof(uint32_t)) {
-        __builtin_prefetch(class_at(match, id_at(match, at))->constants);
+        const char *constants = class_at(match, id_at(match, at))->constants;
+        __builtin_prefetch(constants);
+        __builtin_prefetch(constants + LINE - 1); /* may be anywhere in two lines */
     }
     for (size_t at = from; at < match->ahead.len; at += sizeof(uint32_t)) {
         const struct class *class = class_at(match, id_at(match, at));

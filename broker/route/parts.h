@@ -7,6 +7,7 @@
 #ifndef PGTIDE_BROKER_ROUTE_PARTS_H
 #define PGTIDE_BROKER_ROUTE_PARTS_H
 
+#include "broker/claims.h"
 #include "broker/match/index.h"
 #include "broker/route/route.h"
 #include "broker/view/view.h"
@@ -116,10 +117,10 @@ struct audience {
 
 struct identity {
     uint64_t id;
-    struct sub *subs; /* doubly linked */
-    char *claims;     /* NULL: none, or no room (then claims_len is not 0) */
+    struct sub *subs;      /* doubly linked */
+    struct claims *claims; /* NULL: none, or no room (then claims_len is not 0) */
     size_t claims_len;
-    const char *role; /* behind this, as the claims are */
+    char role[]; /* ends with NUL */
 };
 
 enum sub_state {

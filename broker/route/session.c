@@ -29,7 +29,8 @@ static void identity_free(struct route_edge *edge, struct identity *identity)
     drop_subs(identity);
     edge->claims_bytes -= identity->claims == NULL ? 0 : identity->claims_len;
     add_to_gauge(edge->route->config.stats->identities, -1);
-    free(identity); /* in one piece */
+    claims_unref(identity->claims);
+    free(identity);
 }
 
 /* Claims are for policies, and for snapshots, which are read as this identity. Past the bound it goes without, and is refused
@@ -39,17 +40,13 @@ static struct identity *identity_new(struct route_edge *edge, uint64_t id, const
 {
     bool keep = claims.len > 0 && edge->claims_bytes + claims.len <= ROUTE_CLAIMS_MAX;
     size_t role_size = strlen(role) + 1;
-    struct identity *identity =
-        rt_alloc(sizeof(*identity) + role_size + (keep ? claims.len + 1 : 0));
-    char *texts = (char *)(identity + 1);
+    struct identity *identity = rt_alloc(sizeof(*identity) + role_size);
 
     identity->id = id;
-    memcpy(texts, role, role_size);
-    identity->role = texts;
+    memcpy(identity->role, role, role_size);
     identity->claims_len = claims.len;
     if (keep) {
-        identity->claims = texts + role_size;
-        memcpy(identity->claims, claims.data, claims.len);
+        identity->claims = claims_new(claims);
         edge->claims_bytes += claims.len;
     }
     return identity;
@@ -58,7 +55,8 @@ static struct identity *identity_new(struct route_edge *edge, uint64_t id, const
 static bool same_claims(const struct identity *identity, struct wire_span claims)
 {
     return identity->claims_len == claims.len &&
-           (identity->claims == NULL || memcmp(identity->claims, claims.data, claims.len) == 0);
+           (identity->claims == NULL ||
+            memcmp(identity->claims->text, claims.data, claims.len) == 0);
 }
 
 /* A role that cannot be a name in PostgreSQL is kept as "", which no role is called. */
@@ -192,7 +190,7 @@ static struct route_speaker speaker_of(const struct route_edge *edge, uint64_t n
         speaker.role = identity->role;
         speaker.authenticated = identity->claims_len > 0;
         if (identity->claims != NULL) {
-            speaker.claims = (struct wire_span){ identity->claims, identity->claims_len };
+            speaker.claims = (struct wire_span){ identity->claims->text, identity->claims_len };
         }
     }
     return speaker;

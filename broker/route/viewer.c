@@ -28,7 +28,8 @@ static void make_key(const struct sub *sub, const struct access *access, uint64_
         uint64_t parts[] = {
             sub->filter_kind,
             rt_seeded_hash(route->seeds[i], filter, strlen(filter)),
-            claims ? rt_seeded_hash(route->seeds[i], identity->claims, identity->claims_len) : 0,
+            claims ? rt_seeded_hash(route->seeds[i], identity->claims->text, identity->claims_len)
+                   : 0,
             identity->claims_len * claims,
         };
         key[i] = rt_seeded_hash(route->seeds[i], parts, sizeof(parts));
@@ -163,7 +164,8 @@ static struct viewer *viewer_new(const struct sub *sub, struct access *access,
         .schema = table->schema,
         .table = table->table,
         .role = audience->role,
-        .claims = { claims ? identity->claims : "", claims ? identity->claims_len : 0 },
+        .claims = { claims ? identity->claims->text : "", claims ? identity->claims_len : 0 },
+        .kept = claims ? identity->claims : NULL,
         .filter = { filter, strlen(filter) },
         .dialect = (enum filter_dialect)sub->filter_kind,
         .access = access,

@@ -113,7 +113,9 @@ static void program_ahead(const struct match_program *program, const void *const
     (void)program;
     __builtin_prefetch(behind);
     __builtin_prefetch(behind + LINE);
+    __builtin_prefetch(behind + (size_t)2 * LINE);
     __builtin_prefetch(view->user);
+    __builtin_prefetch((const char *)view->user + LINE);
 }
 
 const struct match_program view_program = { .judge = program_judge,

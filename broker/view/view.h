@@ -52,7 +52,7 @@ struct view {
     struct access *access; /* referenced; access->rules are the policies, NULL: none apply */
     struct view_constants *constants; /* of access->rules for the identity; NULL without rules */
     struct filter_program *filter;    /* referenced; NULL: none */
-    void *user; /* of who filed it in an index; its first cache line is asked for ahead of a hit */
+    void *user; /* of who filed it in an index; asked for ahead of a hit, two cache lines of it */
     struct view_identity *identity; /* referenced */
     uint64_t key[2];                /* equal ones: equal views of this table */
 };

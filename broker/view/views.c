@@ -303,7 +303,7 @@ struct view_watch *views_watch(struct views *views, const struct view_want *want
     watch->views = views;
     watch->user = user;
     watch->access = access_ref(want->access);
-    watch->identity = views_intern(views, want->role, want->claims);
+    watch->identity = views_intern(views, want);
     watch->name = views_name(views, want->schema, want->table);
     watch->wish = wish_new(views, want);
     use_fold(watch);

@@ -13,10 +13,10 @@
  * A constant that raises, where others may still decide, leaves a view that shows less. A text of many identities that
  * fails, or takes longer than the pool's statement_timeout, is taken apart: so that one is to be a fraction of the deadline.
  *
- * One thread. Cost: a round trip for 64 identities, in PostgreSQL about 0.5 ms each (a membership set: 0.8); memory under 400
- * bytes an identity plus its claims, and for each set that is kept about 250, 100 more for each value. A change of a table that sets
- * are of: a look-up for each rules and membership test of them, for each set that it concerns a copy of that set and a new view;
- * nothing for the others (policy/sets.h).
+ * One thread. Cost: a round trip for 64 identities, in PostgreSQL about 0.5 ms each (a membership set: 0.8); memory about
+ * 850 bytes for a watch with an identity of its own (its view and its constants included), plus its claims, and for each set that is
+ * kept about 250, 100 more for each value. A change of a table that sets are of: a look-up for each rules and membership test of
+ * them, for each set that it concerns a copy of that set and a new view; nothing for the others (policy/sets.h).
  */
 #ifndef PGTIDE_BROKER_VIEW_VIEWS_H
 #define PGTIDE_BROKER_VIEW_VIEWS_H
@@ -26,6 +26,7 @@
 #include "broker/view/view.h"
 #include "runtime/clock.h"
 
+struct claims;
 struct views;
 struct view_watch;
 struct pg_pool;
@@ -59,7 +60,8 @@ struct views_config {
 struct view_want {
     const char *schema, *table, *role; /* C strings */
     struct wire_span claims;           /* JSON object, "" without a token */
-    struct wire_span filter;           /* "" for none */
+    struct claims *kept;     /* what `claims` stand in, to be kept; NULL: they are copied */
+    struct wire_span filter; /* "" for none */
     enum filter_dialect dialect;
     struct access *access; /* allowed; the watch takes a reference */
 };

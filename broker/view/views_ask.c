@@ -126,7 +126,7 @@ static size_t bytes_of(const struct views_item *item)
     const struct views_fold *fold = (const struct views_fold *)item;
 
     return item->kind != VIEWS_FOLD ? 0
-                                    : ((const struct views_identity *)fold->identity)->claims.len;
+                                    : ((const struct views_identity *)fold->identity)->claims->len;
 }
 
 static void load_flight(struct views_flight *flight)

@@ -71,11 +71,11 @@ static const char *keep(char **at, const char *text, size_t len)
 }
 
 /* values[i] NULL: the claims as they are. */
-static struct views_identity *assemble(const char *role, struct wire_span claims,
+static struct views_identity *assemble(const char *role, struct claims *claims,
                                        const char *const *settings, char *const *values,
                                        size_t count)
 {
-    size_t bytes = strlen(role) + claims.len + 2;
+    size_t bytes = strlen(role) + 1;
 
     for (size_t i = 0; i < count; i++) {
         bytes += strcspn(settings[i], "=") + 1 + (values[i] == NULL ? 0 : strlen(values[i]) + 1);
@@ -86,11 +86,10 @@ static struct views_identity *assemble(const char *role, struct wire_span claims
     char *at = (char *)out + list;
 
     const char *name = keep(&at, role, strlen(role));
-    made->claims = (struct wire_span){ keep(&at, claims.data, claims.len), claims.len };
+    made->claims = claims_ref(claims);
     for (size_t i = 0; i < count; i++) {
         out[i].name = keep(&at, settings[i], strcspn(settings[i], "="));
-        out[i].value =
-            values[i] == NULL ? made->claims.data : keep(&at, values[i], strlen(values[i]));
+        out[i].value = values[i] == NULL ? claims->text : keep(&at, values[i], strlen(values[i]));
     }
     made->identity.refs = 1;
     made->identity.policy =
@@ -98,13 +97,14 @@ static struct views_identity *assemble(const char *role, struct wire_span claims
     return made;
 }
 
-struct views_identity *views_identity_new(const char *role, struct wire_span claims,
+struct views_identity *views_identity_new(const char *role, struct claims *claims,
                                           const char *const *settings)
 {
     size_t count = count_settings(settings);
     char **values = rt_alloc((count + 1) * sizeof(char *));
-    json_t *object = claims.len == 0 ? json_object() : json_loadb(claims.data, claims.len, 0, NULL);
-    bool good = json_is_object(object) && memchr(claims.data, '\0', claims.len) == NULL;
+    json_t *object =
+        claims->len == 0 ? json_object() : json_loadb(claims->text, claims->len, 0, NULL);
+    bool good = json_is_object(object) && memchr(claims->text, '\0', claims->len) == NULL;
 
     for (size_t i = 0; i < count && good; i++) {
         const char *claim = strchr(settings[i], '=');

@@ -15,6 +15,7 @@
 #ifndef PGTIDE_BROKER_VIEW_VIEWS_IMPL_H
 #define PGTIDE_BROKER_VIEW_VIEWS_IMPL_H
 
+#include "broker/claims.h"
 #include "broker/match/filter_sql.h"
 #include "broker/policy/sets.h"
 #include "broker/view/view_parts.h"
@@ -79,7 +80,7 @@ struct views_identity {
     struct views *views;
     uint64_t hash;
     struct views_identity *next;
-    struct wire_span claims;
+    struct claims *claims;
     struct views_fold *folds; /* of it, by their `next` */
 };
 
@@ -248,12 +249,12 @@ struct views {
     struct rt_gauge *identity_count;
 };
 
-/* views_claims.c. NULL: the claims cannot be given to PostgreSQL. One piece of memory, refs 1. */
-struct views_identity *views_identity_new(const char *role, struct wire_span claims,
+/* views_claims.c. NULL: the claims cannot be given to PostgreSQL. Takes a reference to them; else one piece of memory, refs 1. */
+struct views_identity *views_identity_new(const char *role, struct claims *claims,
                                           const char *const *settings);
 
 /* views_store.c. Each with a use of it (identity: a reference), to be given back. */
-struct view_identity *views_intern(struct views *views, const char *role, struct wire_span claims);
+struct view_identity *views_intern(struct views *views, const struct view_want *want);
 void views_let_identities_go(struct views *views); /* those that outlive the views */
 struct views_fold *views_use_fold(struct views *views, struct access *access,
                                   struct view_identity *identity, struct views_name *name);

@@ -50,8 +50,8 @@ static bool is_identity(const struct views_identity *identity, const char *role,
                         struct wire_span claims)
 {
     return strcmp(identity->identity.policy.role, role) == 0 &&
-           identity->claims.len == claims.len &&
-           memcmp(identity->claims.data, claims.data, claims.len) == 0;
+           identity->claims->len == claims.len &&
+           memcmp(identity->claims->text, claims.data, claims.len) == 0;
 }
 
 static void on_last(struct view_identity *identity)
@@ -69,6 +69,13 @@ static void on_last(struct view_identity *identity)
         rt_map_put_u64(views->identities, gone->hash, first);
     }
     rt_gauge_set(views->identity_count, views->identity_count->value - 1);
+    claims_unref(gone->claims);
+}
+
+/* The views are gone already. */
+static void on_last_of_all(struct view_identity *identity)
+{
+    claims_unref(((struct views_identity *)identity)->claims);
 }
 
 void views_let_identities_go(struct views *views)
@@ -77,23 +84,25 @@ void views_let_identities_go(struct views *views)
 
     for (struct views_identity *at = rt_map_next(&iter); at != NULL; at = rt_map_next(&iter)) {
         for (; at != NULL; at = at->next) {
-            at->identity.on_last = NULL;
+            at->identity.on_last = on_last_of_all;
         }
     }
 }
 
-struct view_identity *views_intern(struct views *views, const char *role, struct wire_span claims)
+struct view_identity *views_intern(struct views *views, const struct view_want *want)
 {
-    uint64_t hash = identity_hash(views, role, claims);
+    uint64_t hash = identity_hash(views, want->role, want->claims);
     struct views_identity *first = rt_map_get_u64(views->identities, hash);
 
     for (struct views_identity *at = first; at != NULL; at = at->next) {
-        if (is_identity(at, role, claims)) {
+        if (is_identity(at, want->role, want->claims)) {
             at->identity.refs++;
             return &at->identity;
         }
     }
-    struct views_identity *made = views_identity_new(role, claims, views->config.settings);
+    struct claims *claims = want->kept != NULL ? claims_ref(want->kept) : claims_new(want->claims);
+    struct views_identity *made = views_identity_new(want->role, claims, views->config.settings);
+    claims_unref(claims);
     if (made == NULL) {
         return NULL;
     }
