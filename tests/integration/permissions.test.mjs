@@ -22,6 +22,7 @@ test('row-level security: everybody gets their own rows, in the stream and in th
     create policy own on todos for select using (user_id = nullif(current_setting('request.jwt.claim.sub', true), '')::uuid);
     grant select on todos to authenticated, anon, service_role; select enable_realtime('todos');
     insert into todos values (1, '${me}'), (2, '${other}')`)
+  await system.settled()
   const client = await open({ sub: me })
   assert.equal((await client.subscribe('table:public.todos')).type, 'ack')
   await system.sql(`insert into todos values (3, '${other}'), (4, '${me}')`)
@@ -69,6 +70,7 @@ test('functions in policies find names without a schema, as in a session: consta
     create policy p on asked for select using (in_team(team) and tags && array[9]);
     insert into folded values (1); insert into asked values (1, 1, '{9}'), (2, 2, '{9}');
     grant select on folded, asked to authenticated; select enable_realtime('folded'); select enable_realtime('asked')`)
+  await system.settled()
   const client = await open({ sub: me })
   for (const table of ['folded', 'asked']) {
     assert.equal((await client.subscribe(`table:public.${table}`, { snapshot: true })).type, 'ack')
@@ -131,10 +133,10 @@ test('grants and revokes take effect while the subscription lives', async () => 
   await system.sql(`revoke select (a) on grants from authenticated`)
   await system.sql(`insert into grants values (3, 'a3', 'b3')`)
   assert.deepEqual((await client.change()).payload.record, { id: 3, b: 'b3' })
-  await system.sql(`revoke select (id, b) on grants from authenticated; insert into grants values (4, 'a4', 'b4')`)
+  await system.sql(`revoke select (id, b) on grants from authenticated; insert into grants values (4, 'revoked a', 'revoked b')`)
   const end = await client.take(frame => frame.type === 'error')
   assert.equal(end.code, 'FORBIDDEN')
-  assert.ok(!JSON.stringify(client.frames).includes('a4'))
+  assert.ok(!JSON.stringify(client.frames).includes('revoked'))
   client.close()
 })
 
