@@ -35,6 +35,7 @@ typedef int64_t rt_config_int;
 typedef int64_t rt_config_size; /* bytes */
 typedef rt_usec rt_config_time; /* microseconds */
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of the documentation, one for a process */
 struct rt_config {
 #define RT_OPTION(kind, field, path, def, min, max, env, secret, change, help)                     \
     rt_config_##kind field;
