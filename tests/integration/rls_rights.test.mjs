@@ -71,7 +71,21 @@ async function rights(db, name, viewers) {
   return found
 }
 
-function writer(name, number, random) {
+// What writers may still write. Heartbeats have no position while a view of the connection is being replayed, which a view is whose rows only
+// PostgreSQL can judge for as long as rows keep coming: so they run ahead by so much and no further, and viewers can tell how far they are.
+class Allowance {
+  constructor() { Object.assign(this, { left: 0, waiting: [] }) }
+  add(changes) {
+    this.left += changes
+    for (const wake of this.waiting.splice(0)) wake()
+  }
+  async take(changes) {
+    while (this.left <= 0) await new Promise(wake => this.waiting.push(wake))
+    this.left -= changes
+  }
+}
+
+function writer(name, number, random, allowance) {
   const rows = new Map()
   let [last, written] = [number * 1_000_000, 0]
   const state = { stop: false, name }
@@ -95,8 +109,10 @@ function writer(name, number, random) {
     const db = new pg.Client({ connectionString: system.databaseUrl })
     await db.connect()
     while (!state.stop) {
+      const steps = random.between(1, 3)
+      await allowance.take(steps)
       await db.query('begin')
-      for (let n = random.between(1, 3); n > 0; n--) await step(db)
+      for (let n = steps; n > 0; n--) await step(db)
       await db.query('commit')
       await new Promise(wake => setTimeout(wake, random.between(0, 8)))
     }
@@ -153,14 +169,17 @@ test('policies, row security, functions, column grants and memberships change un
   const counted = viewer => viewer.events.filter(each => each.table === name).length
 
   await change('select 1')
-  const writers = [1, 2, 3].map(number => writer(name, number, Random.derive(SEED, `writer ${number}`)))
+  const allowance = new Allowance()
+  const writers = [1, 2, 3].map(number => writer(name, number, Random.derive(SEED, `writer ${number}`), allowance))
   try {
     for (let round = 0; round < ROUNDS; round++) {
+      allowance.add(4 * PER_ROUND)
       await change(random.pick(STEPS)(name, random))
       // The rights of this round are alone in force for most of its changes: all viewers have those before the next round.
       const lsn = await mark(system)
       for (const viewer of everyone) await viewer.reached(lsn)
       const was = counted(witnessing)
+      allowance.add(PER_ROUND + 10)
       await until('more is written', () => { witnessing.sort(); return counted(witnessing) >= was + PER_ROUND })
       await allReached(system, everyone)
     }
@@ -168,6 +187,7 @@ test('policies, row security, functions, column grants and memberships change un
     throw new Error(`RLS_SEED=${SEED}, after ${epochs.map(each => each.step).slice(-3).join('; ')}: ${error.message}\n${system.logs()}`, { cause: error })
   } finally {
     for (const each of writers) each.stop = true
+    allowance.add(Infinity)
     await Promise.all(writers.map(each => each.done))
   }
   await allReached(system, everyone)
