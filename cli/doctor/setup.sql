@@ -14,3 +14,7 @@ union all
 select 'warning', 'event trigger ' || t.name, case e.evtenabled when 'D' then 'is disabled' else 'does not fire in sessions that switch triggers off' end || ': changes of rights there are noticed late',
     format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', t.name)
 from triggers t join pg_event_trigger e on e.evtname = t.name where e.evtenabled <> 'A'
+union all
+select 'warning', 'function pgtide.announce', 'is older than this pgtide: in a transaction of more than 64 KiB, rows in front of DDL that changes rights are judged by the rights before it',
+    'pgtide init  -- as a superuser'
+from pg_proc where oid = to_regprocedure('pgtide.announce(text, jsonb, bigint)') and prosrc not like '%pgtide.rights%'

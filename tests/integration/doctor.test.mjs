@@ -123,6 +123,14 @@ for (const [fault, level, subject, problem, also] of FAULTS) {
   })
 }
 
+test('doctor: functions of an older pgtide, and pgtide init mends them', async () => {
+  await system.sql(`create or replace function pgtide.announce(tag text, objects jsonb, total bigint) returns void language sql set search_path = pg_catalog, pg_temp
+    as $$ select pg_logical_emit_message(true, 'pgtide.ddl', '{}') $$`)
+  assert.deepEqual((await wrong()).map(each => [each.level, each.subject]), [['warning', 'function pgtide.announce']])
+  await run(bin('pgtide'), ['init', '--database', system.databaseUrl])
+  assert.deepEqual(await wrong(), [])
+})
+
 test('doctor: what only people can mend is found too', async () => {
   await system.sql(`create table bare (v int); create table hidden (id int primary key); alter table hidden enable row level security; create table closed (id int primary key);
     alter table closed enable row level security; create policy p on closed using (exists (select from bare)); create policy s on closed using (ctid is not null);
