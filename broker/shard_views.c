@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/settings.h"
 #include "broker/view/asks.h"
 #include "broker/view/views.h"
 #include "pg/pool.h"
@@ -80,7 +81,7 @@ static bool read_settings(struct shard_views *all)
     for (char *name = strtok_r(all->names, ", ", &rest); name != NULL;
          name = strtok_r(NULL, ", ", &rest)) {
         all->settings[count++] = name;
-        if (!views_setting_is_good(name)) {
+        if (!policy_setting_is_good(name)) {
             rt_log_error(all->config.log, "broker.bad_claims_setting", RT_S("entry", name),
                          RT_S("hint", "policies.claims_settings: NAME or NAME=CLAIM, where NAME "
                                       "has a point in it, as in request.jwt.claims"));

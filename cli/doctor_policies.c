@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/doctor.h"
+#include "cli/identity.h"
 #include "cli/policies.h"
 #include "runtime/config.h"
 
@@ -89,42 +90,77 @@ static PGresult *find_grants(struct doctor *doctor, const struct cli_view *view)
     return NULL;
 }
 
-/* What PostgreSQL does not plan for a role, nobody with it is shown: most often a grant on a table that a policy reads. */
-static void try_select(struct doctor *doctor, const struct cli_view *view)
+/* Its message, and whether it is about a value (class 22), which other claims may not have. NULL: it is planned. */
+static PGresult *refused(struct doctor *doctor, const struct cli_view *view,
+                         const struct policy_identity *identity)
 {
-    struct policy_setting settings[] = { { "request.jwt.claims", "" } };
-    struct policy_identity identity = { view->role, settings, 1, NULL };
     struct rt_buf sql = { 0 };
-    struct rt_buf subject = { 0 };
-    struct rt_buf problem = { 0 };
 
     rt_buf_puts(&sql, "BEGIN READ ONLY; SELECT ");
-    policy_sql_identity(&sql, &identity);
+    policy_sql_identity(&sql, identity);
     rt_buf_puts(&sql, "; EXPLAIN SELECT 1 FROM ");
     policy_sql_identifier(&sql, view->schema);
     rt_buf_putc(&sql, '.');
     policy_sql_identifier(&sql, view->table);
     PGresult *result = PQexec(doctor->conn, rt_buf_cstr(&sql));
+    PQclear(PQexec(doctor->conn, "ROLLBACK"));
+    rt_buf_fini(&sql);
+    if (PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) == NULL) {
+        PQclear(result);
+        return NULL;
+    }
+    return result;
+}
+
+static void say_refused(struct doctor *doctor, const struct cli_view *view, const char *claims,
+                        const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *why = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (why != NULL) {
-        rt_buf_printf(&subject, "table %s.%s", view->schema, view->table);
+    bool value = state != NULL && strncmp(state, "22", 2) == 0;
+    PGresult *grants = value ? NULL : find_grants(doctor, view);
+    struct rt_buf subject = { 0 };
+    struct rt_buf problem = { 0 };
+
+    rt_buf_printf(&subject, "table %s.%s", view->schema, view->table);
+    if (value) {
+        rt_buf_printf(&problem,
+                      "shows nothing to identities of role %s with claims like %s, since the "
+                      "SELECT raises: %s; pgtide explain --claims tells of those that you have",
+                      view->role, claims[0] == '\0' ? "none" : claims, why);
+    } else {
         rt_buf_printf(&problem, "shows nothing to role %s, since PostgreSQL refuses the SELECT: %s",
                       view->role, why);
     }
-    PQclear(PQexec(doctor->conn, "ROLLBACK"));
-    if (why != NULL) {
-        PGresult *grants = find_grants(doctor, view);
-        doctor_say(doctor, DOCTOR_ERROR, rt_buf_cstr(&subject), rt_buf_cstr(&problem),
-                   grants != NULL ? PQgetvalue(grants, 0, 0) : NULL);
-        PQclear(grants);
-    }
-    PQclear(result);
-    rt_buf_fini(&sql);
+    doctor_say(doctor, value ? DOCTOR_NOTE : DOCTOR_ERROR, rt_buf_cstr(&subject),
+               rt_buf_cstr(&problem), grants != NULL ? PQgetvalue(grants, 0, 0) : NULL);
+    PQclear(grants);
     rt_buf_fini(&subject);
     rt_buf_fini(&problem);
 }
 
-static void tell(struct doctor *doctor, const struct cli_views *views, size_t at)
+/* What PostgreSQL does not plan for a role, nobody with it is shown: most often a grant on a table that a policy reads. */
+static void try_select(struct doctor *doctor, const struct rt_config *config,
+                       const struct cli_view *view)
+{
+    bool anonymous = strcmp(view->role, config->auth_anon_role) == 0;
+    const char *claims = anonymous ? "" : "{\"sub\":\"00000000-0000-0000-0000-000000000000\"}";
+    struct cli_identity identity;
+
+    if (!cli_identity_init(&identity, view->role, config->policies_search_path,
+                           config->policies_claims_settings, claims)) {
+        return;
+    }
+    PGresult *result = refused(doctor, view, &identity.identity);
+    if (result != NULL) {
+        say_refused(doctor, view, claims, result);
+        PQclear(result);
+    }
+    cli_identity_fini(&identity);
+}
+
+static void tell(struct doctor *doctor, const struct rt_config *config,
+                 const struct cli_views *views, size_t at)
 {
     const struct cli_view *view = &views->list[at];
 
@@ -136,7 +172,7 @@ static void tell(struct doctor *doctor, const struct cli_views *views, size_t at
             tell_lane(doctor, view, &view->policies[i]);
         }
     }
-    try_select(doctor, view);
+    try_select(doctor, config, view);
 }
 
 bool doctor_policies(struct doctor *doctor, const struct rt_config *config)
@@ -154,7 +190,7 @@ bool doctor_policies(struct doctor *doctor, const struct rt_config *config)
     }
     good = good && cli_policies_load(doctor->conn, &views);
     for (size_t i = 0; good && i < views.count; i++) {
-        tell(doctor, &views, i);
+        tell(doctor, config, &views, i);
     }
     cli_policies_fini(&views);
     PQclear(targets);

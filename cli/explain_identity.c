@@ -11,65 +11,14 @@
 #include "broker/policy/sql.h"
 #include "cli/command.h"
 #include "cli/explain.h"
+#include "cli/identity.h"
 #include "runtime/clock.h"
 
 enum {
     SHOWN_MAX = 200, /* bytes of a value */
-    SETTINGS_MAX = 32,
 };
 
 /* --- the identity ----------------------------------------------------------------------------- */
-
-/* policies.claims_settings: "NAME,NAME=CLAIM", as the broker fills it in. */
-struct claims_settings {
-    struct policy_identity identity;
-    struct policy_setting list[SETTINGS_MAX];
-    char *names;
-    char *values[SETTINGS_MAX];
-};
-
-/* Texts as they are, everything else as JSON; what is not there, ''. */
-static char *claim_text(const json_t *claims, const char *name)
-{
-    const json_t *value = json_object_get(claims, name);
-
-    if (value == NULL || json_is_null(value)) {
-        return rt_strdup("");
-    }
-    return json_is_string(value) ? rt_strdup(json_string_value(value))
-                                 : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-}
-
-static void claims_settings_make(struct claims_settings *out, const char *role, const char *path,
-                                 const char *names, const char *claims)
-{
-    json_t *object = json_loads(claims, 0, NULL);
-    char *rest = NULL;
-    size_t count = 0;
-
-    *out = (struct claims_settings){ .names = rt_strdup(names) };
-    for (char *name = strtok_r(out->names, ", ", &rest); name != NULL && count < SETTINGS_MAX;
-         name = strtok_r(NULL, ", ", &rest)) {
-        char *claim = strchr(name, '=');
-        if (claim != NULL) {
-            *claim++ = '\0';
-            out->values[count] = claim_text(object, claim);
-        }
-        out->list[count] =
-            (struct policy_setting){ name, claim != NULL ? out->values[count] : claims };
-        count++;
-    }
-    out->identity = (struct policy_identity){ role, out->list, count, path };
-    json_decref(object);
-}
-
-static void claims_settings_fini(struct claims_settings *settings)
-{
-    for (size_t i = 0; i < SETTINGS_MAX; i++) {
-        free(settings->values[i]);
-    }
-    free(settings->names);
-}
 
 /* The constants of the view and of each of its policies alone. */
 struct folded {
@@ -277,11 +226,13 @@ static bool print_row(PGconn *conn, const struct folded *folded, const struct ex
 bool explain_identity(PGconn *conn, const struct cli_view *view, const char *names,
                       const char *path, const char *claims, const struct explained_row *row)
 {
-    struct claims_settings settings;
-    struct folded folded = { .view = view, .identity = &settings.identity };
+    struct cli_identity identity;
+    struct folded folded = { .view = view, .identity = &identity.identity };
 
-    claims_settings_make(&settings, view->role, path, names, claims);
-
+    if (!cli_identity_init(&identity, view->role, path, names, claims)) {
+        cli_say("these claims are not a JSON object");
+        return false;
+    }
     folded.alone = rt_alloc((view->rules.count + 1) * sizeof(*folded.alone));
     bool good = fold(conn, &folded);
     if (good) {
@@ -301,6 +252,6 @@ bool explain_identity(PGconn *conn, const struct cli_view *view, const char *nam
         policy_constants_fini(&folded.alone[i]);
     }
     free(folded.alone);
-    claims_settings_fini(&settings);
+    cli_identity_fini(&identity);
     return good;
 }

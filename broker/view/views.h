@@ -46,9 +46,8 @@ struct views_config {
     struct rt_loop *loop;
     struct rt_log *log;
     struct rt_metrics *metrics;
-    struct pg_pool *pool; /* outlives the views */
-    const char *const *
-        settings; /* as views_setting_is_good() wants them, NULL ends the list; outlives the views */
+    struct pg_pool *pool;        /* outlives the views */
+    const char *const *settings; /* as policy/settings.h; NULL ends them. Outlives the views */
     const char *search_path; /* of policies; NULL: none. Outlives the views and their identities */
     rt_usec deadline;
     bool keeps;       /* sets from the stream: views_change() and views_touched() are called */
@@ -65,10 +64,6 @@ struct view_want {
     enum filter_dialect dialect;
     struct access *access; /* allowed; the watch takes a reference */
 };
-
-/* How claims are given to PostgreSQL: "NAME", all of them as JSON, or "NAME=CLAIM", one of them ('' if it is not there). NAME has
- * a point in it, as settings have that are nobody's: not "role", not "search_path". */
-bool views_setting_is_good(const char *setting);
 
 struct views *views_new(const struct views_config *config);
 void views_free(struct views *views); /* and its watches */

@@ -81,7 +81,8 @@ struct views_identity {
     uint64_t hash;
     struct views_identity *next;
     struct claims *claims;
-    struct views_fold *folds; /* of it, by their `next` */
+    struct policy_setting *settings; /* of `identity.policy`; owned */
+    struct views_fold *folds;        /* of it, by their `next` */
 };
 
 /* Of a table; counted, and shared by those that come one after the other. */

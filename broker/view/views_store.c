@@ -54,6 +54,12 @@ static bool is_identity(const struct views_identity *identity, const char *role,
            memcmp(identity->claims->text, claims.data, claims.len) == 0;
 }
 
+static void free_claims(struct views_identity *identity)
+{
+    claims_unref(identity->claims);
+    free(identity->settings);
+}
+
 static void on_last(struct view_identity *identity)
 {
     struct views_identity *gone = (struct views_identity *)identity;
@@ -69,13 +75,13 @@ static void on_last(struct view_identity *identity)
         rt_map_put_u64(views->identities, gone->hash, first);
     }
     rt_gauge_set(views->identity_count, views->identity_count->value - 1);
-    claims_unref(gone->claims);
+    free_claims(gone);
 }
 
 /* The views are gone already. */
 static void on_last_of_all(struct view_identity *identity)
 {
-    claims_unref(((struct views_identity *)identity)->claims);
+    free_claims((struct views_identity *)identity);
 }
 
 void views_let_identities_go(struct views *views)

@@ -131,6 +131,18 @@ test('doctor: functions of an older pgtide, and pgtide init mends them', async (
   assert.deepEqual(await wrong(), [])
 })
 
+test('doctor: claims that a policy reads are such as clients have', async () => {
+  await system.sql(`create table typed (id int primary key); alter table typed enable row level security; grant select on typed to anon, authenticated; select enable_realtime('typed');
+    create policy plain on typed using (id::text = (current_setting('request.jwt.claims', true)::json ->> 'sub'))`)
+  assert.deepEqual(await wrong(), [])
+  await system.sql(`create policy number on typed to authenticated using (id = (auth.jwt() ->> 'sub')::int)`)
+  assert.deepEqual(await wrong(), [])
+  const notes = (await doctor()).filter(each => each.subject === 'table public.typed')
+  assert.equal(notes.length, 1)
+  assert.match(notes[0].problem, /role authenticated with claims like \{"sub":.*invalid input syntax for type integer/)
+  await system.sql('drop table typed')
+})
+
 test('doctor: what only people can mend is found too', async () => {
   await system.sql(`create table bare (v int); create table hidden (id int primary key); alter table hidden enable row level security; create table closed (id int primary key);
     alter table closed enable row level security; create policy p on closed using (exists (select from bare)); create policy s on closed using (ctid is not null);

@@ -8,6 +8,7 @@ const [U1, U2, U3] = [1, 2, 3].map(uuid)
 const user = (n, claims) => identity(`user ${n}`, 'authenticated', { sub: uuid(n), ...claims })
 const [ann, bob, cid] = [1, 2, 3].map(n => user(n))
 const anon = identity('no token', 'anon', null)
+const roleless = identity('a token that names no role', 'anon', { sub: U1, role: undefined })
 const service = identity('service', 'service_role')
 const as = role => identity(role, role)
 const table = (name, columns) => `create table ${name} (id int primary key, touched int not null default 0, ${columns}); alter table ${name} enable row level security;`
@@ -29,6 +30,7 @@ export const CASES = [
   { name: 'visible to everyone who has no token', ddl: ownTable('true', 'for select to anon'), rows: owned(), who: [ann, anon] },
   { name: 'visible to everyone', ddl: ownTable('true', 'for select to anon, authenticated'), rows: owned(), who: [ann, anon] },
   { name: 'visible to whoever is signed in', ddl: ownTable(`auth.role() = 'authenticated'`), rows: owned(), who: [ann, anon] },
+  { name: 'visible to whoever is not signed in', ddl: ownTable(`auth.role() = 'anon'`, 'to public'), rows: owned(), who: [ann, anon, roleless], steps: ['update t set touched = 2'] },
   { name: 'only policies for writing: nothing to see', ddl: ownTable('owner = auth.uid()', 'for update') + `create policy c on t for insert with check (owner = auth.uid()); create policy d on t for delete using (owner = auth.uid())`, rows: owned(), who: [ann, bob, service] },
   { name: 'row security without a policy', ddl: table('t', 'owner uuid'), rows: owned(), who: [ann, anon, service] },
   { name: 'teams in the token, as texts', ddl: table('t', 'team text') + of('t', `team in (select jsonb_array_elements_text(auth.jwt() -> 'app_metadata' -> 'teams'))`), rows: values('t', 'team', [`'red'`, `'blue'`, 'null']),
@@ -81,7 +83,8 @@ export const CASES = [
   // Applications.
   { name: 'tenants by a claim', ddl: table('t', 'tenant uuid') + of('t', `tenant = (auth.jwt() ->> 'tenant_id')::uuid`, ''), rows: values('t', 'tenant', [`'${U1}'`, `'${U2}'`, 'null']), who: [user(1, { tenant_id: U1 }), user(2, { tenant_id: U2 }), user(3, { tenant_id: 'no uuid' }), ann, anon], steps: [`update t set tenant = '${U2}' where id = 1`] },
   { name: 'tenants by a claim within a claim', ddl: table('t', 'tenant int') + of('t', `tenant = ((select auth.jwt()) -> 'app_metadata' ->> 'org')::int`), rows: values('t', 'tenant', ['1', '2']), who: [user(1, { app_metadata: { org: 1 } }), user(2, { app_metadata: { org: '2' } }), ann] },
-  { name: 'tenants by the setting itself', ddl: table('t', 'tenant text') + of('t', `tenant = current_setting('request.jwt.claims', true)::json ->> 'tenant'`), rows: values('t', 'tenant', [`'a'`, `'b'`]), who: [user(1, { tenant: 'a' }), ann] },
+  { name: 'tenants by the setting itself', ddl: table('t', 'tenant text') + of('t', `tenant = current_setting('request.jwt.claims', true)::json ->> 'tenant'`), rows: values('t', 'tenant', [`'a'`, `'b'`]), who: [user(1, { tenant: 'a' }), ann, anon, roleless] },
+  { name: 'public, or own by the setting itself', ddl: table('t', 'owner text, public boolean default false') + of('t', `public or owner = (current_setting('request.jwt.claims', true)::json ->> 'sub')`, 'to public'), rows: values('t', 'owner, public', [`'${U1}', false`, `'${U2}', true`]), who: [ann, anon, roleless], steps: ['update t set public = not public'] },
   { name: 'the older settings, one for each claim', ddl: ownTable(`owner::text = current_setting('request.jwt.claim.sub', true)`), rows: owned(), who: [ann, bob, anon] },
   { name: 'a function whose body names a table without its schema', ddl: teamTable('in_team(team)',
     'create table public.plainly as select * from team_user; grant select on public.plainly to public; create function in_team(t int) returns boolean language plpgsql stable security definer as $$begin return exists (select from plainly where team = t and uid = auth.uid()); end$$;'),

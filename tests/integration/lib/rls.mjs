@@ -17,7 +17,9 @@ export function identity(name, role = 'authenticated', claims = {}) {
   return { name, role, claims: claims === null ? null : { role, exp: now() + 7200, ...claims } }
 }
 
-export const claimsText = who => who.claims === null ? '' : JSON.stringify(who.claims)
+// As policies are given them: who names no role is of the database's, as PostgREST has it.
+const claimsOf = who => ({ ...who.claims, role: who.claims?.role ?? who.role })
+export const claimsText = who => JSON.stringify(claimsOf(who))
 
 export class Viewer {
   static async open(system, who, options = {}) {
@@ -139,7 +141,7 @@ export async function prepare(system) {
 
 // For the rest of the transaction: the role and the settings that a gateway in front of PostgreSQL gives this identity.
 export async function become(db, who) {
-  for (const name of ['sub', 'role', 'email']) await db.query('select set_config($1, $2, true)', [`request.jwt.claim.${name}`, String(who.claims?.[name] ?? '')])
+  for (const name of ['sub', 'role', 'email']) await db.query('select set_config($1, $2, true)', [`request.jwt.claim.${name}`, String(claimsOf(who)[name] ?? '')])
   await db.query(`select set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, [claimsText(who), who.role])
 }
 

@@ -211,23 +211,6 @@ static void test_claims_that_cannot_be_given(void **state)
     fakes_asked(0);
 }
 
-static void test_names_of_settings(void **state)
-{
-    static const char *const good[] = { "a.b", "request.jwt.claims", "request.jwt.claim.sub=sub",
-                                        "_x.y1.z$=https://claims" };
-    static const char *const bad[] = { "",     "role",  "search_path=sub", ".a",   "a.",
-                                       "a..b", "a.1b",  "a.b c",           "a.b=", "a-b.c",
-                                       "=x",   "a.=sub" };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        assert_true(views_setting_is_good(good[i]));
-    }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_false(views_setting_is_good(bad[i]));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,7 +233,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watches_end_at_any_time, fakes_setup, fakes_teardown),
         cmocka_unit_test_setup_teardown(test_claims_that_cannot_be_given, fakes_setup,
                                         fakes_teardown),
-        cmocka_unit_test(test_names_of_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
