@@ -8,6 +8,7 @@
 
 #include "broker/policy/rules.h"
 #include "runtime/buf.h"
+#include "runtime/map.h"
 
 static int compare_names(const void *a, const void *b)
 {
@@ -96,6 +97,8 @@ void access_add_attribute(struct access *access, const char *name, uint32_t numb
     }
     access->attributes[access->attribute_count++] =
         (struct access_attribute){ rt_strdup(name), number, type };
+    uint64_t parts[] = { access->shape, number, type, rt_stable_hash(name, strlen(name)) };
+    access->shape = rt_stable_hash(parts, sizeof(parts));
 }
 
 void access_seal(struct access *access)

@@ -33,6 +33,7 @@ struct access {
     uint32_t generated_count;
     struct access_attribute *attributes; /* all of the table, by ascending number */
     uint32_t attribute_count;
+    uint64_t shape; /* of the attributes: equal where access_same_attributes() */
     /* The row-level security that applies to the role; NULL: none. Referenced. */
     struct policy_rules *rules;
 };

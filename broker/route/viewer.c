@@ -316,7 +316,7 @@ void viewer_refresh(struct viewer *viewer)
 static void note_change(struct viewer *viewer, const struct view *view)
 {
     const struct view *last = viewer->view;
-    bool other = last == NULL || memcmp(last->key, view->key, sizeof(view->key)) != 0;
+    bool other = last == NULL || last->rights != view->rights;
 
     for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
         sub->changed = sub->changed || (other && sub->told);

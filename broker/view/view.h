@@ -6,8 +6,9 @@
  * Views with equal keys see the same rows and columns: they share a group and are judged once for each change.
  *
  * A change is filled in once (view_change_set), as two rows for the match index; then any number of views may be judged
- * by it. Values stand by attribute number, not by their place in the tuple: a view outlives ALTER TABLE ADD and DROP COLUMN,
- * and a relation need not be known to make one. The first role's policies to look at a value parse it, for all of that role.
+ * by it. Values stand by attribute number, not by their place in the tuple: a relation need not be known to make a view, and dropped
+ * columns need not be known to judge by it. Once the columns change (ALTER TABLE), every view of the table is another. The first
+ * role's policies to look at a value parse it, for all of that role.
  * Judging: see policy/eval.h and filter_judge.h; no allocation but for the first row of a size, no lock. One thread.
  */
 #ifndef PGTIDE_BROKER_VIEW_VIEW_H
@@ -55,6 +56,7 @@ struct view {
     void *user; /* of who filed it in an index; asked for ahead of a hit, two cache lines of it */
     struct view_identity *identity; /* referenced */
     uint64_t key[2];                /* equal ones: equal views of this table */
+    uint64_t rights; /* equal ones: the same rights, to columns of other names perhaps */
 };
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view); /* NULL is fine */

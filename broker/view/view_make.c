@@ -20,6 +20,7 @@ struct key {
     uint64_t constants[2];
     uint64_t filter[2];
     uint64_t columns[2];
+    uint64_t attributes; /* 0 for what does not depend on them */
 };
 
 static void hash_into(uint64_t out[2], const struct view_seeds *seeds, const void *data, size_t len)
@@ -60,6 +61,8 @@ static void put_columns(struct rt_buf *out, const struct access *access)
     }
 }
 
+/* What is equal in views by equal rights, and the key. The numbers, names and types of the table's columns are in the key only: a view
+ * looks its columns up by them, and one that the index still holds must not stand in for one of the table as it is now. */
 static void make_key(struct view *view, const struct view_seeds *seeds)
 {
     struct key parts = { .rules = 0 };
@@ -83,6 +86,8 @@ static void make_key(struct view *view, const struct view_seeds *seeds)
         hash_into(key->filter, seeds, text.data, text.len);
     }
     rt_buf_fini(&bytes);
+    view->rights = rt_seeded_hash(seeds->low, key, sizeof(*key));
+    key->attributes = view->access->shape;
     hash_into(view->key, seeds, key, sizeof(*key));
 }
 

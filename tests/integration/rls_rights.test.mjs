@@ -276,6 +276,39 @@ test('rows in front of the DDL of their transaction, however many, are judged by
   viewer.close()
 })
 
+for (const [kind, policy, filter] of [['judged in memory', 'owner = auth.uid()'], ['asked of PostgreSQL', 'owner = auth.uid() and shaped_rule(kind)'], ['filtered, without policies', null, `owner=eq.${USERS[0]}`]]) {
+  test(`columns that come, go, and change their names and types lose no change, and are no change of rights: ${kind}`, async () => {
+    await system.sql(`drop table if exists shaped; create table shaped (id int primary key, owner uuid, kind int, a text, b text); grant select on shaped to authenticated;
+      create or replace function shaped_rule(kind int) returns boolean language plpgsql stable as 'begin return kind > 0; end'`)
+    if (policy) await system.sql(`alter table shaped enable row level security; create policy p on shaped using (${policy})`)
+    await system.sql(`select enable_realtime('shaped')`)
+    await system.settled()
+    const viewer = await Viewer.open(system, people[0])
+    await viewer.subscribe('shaped', filter ? { filter } : {})
+    await viewer.subscribe('marks')
+    let id = 0
+    const row = () => `insert into shaped (id, owner, kind) values (${++id}, '${USERS[0]}', 1), (${-id}, '${USERS[1]}', 1)`
+    for (const ddl of ['add column c int default 4', 'rename column c to d', 'drop column d', 'alter column a type varchar using a::text', 'rename column a to c', 'rename column b to a', 'rename column c to b', 'add column e uuid']) {
+      await system.sql(row())
+      await allReached(system, [viewer])
+      await system.sql(`alter table shaped ${ddl}`)
+      await system.sql(row()) // the first row behind it
+      await system.sql(row())
+      await allReached(system, [viewer])
+      // Before it, and in one transaction with it.
+      await system.sql(`begin; ${row()}; alter table shaped add column extra int default 7; ${row()}; commit`)
+      await allReached(system, [viewer])
+      await system.sql(`begin; alter table shaped drop column extra; ${row()}; commit`)
+      await allReached(system, [viewer])
+    }
+    const seen = viewer.take('shaped').map(each => each.record)
+    assert.deepEqual(viewer.told, [])
+    assert.deepEqual(seen.map(each => each.id), Array.from({ length: id }, (_, n) => n + 1))
+    assert.deepEqual(Object.keys(seen.at(-1)).sort(), ['a', 'b', 'e', 'id', 'kind', 'owner'])
+    viewer.close()
+  })
+}
+
 test('access_token: another user on the same connection; at one point of the stream one identity ends and the other begins', async () => {
   await table('handed')
   await system.settled()

@@ -69,6 +69,7 @@ static inline struct view *kit_view(struct access *access, const char *owner)
 
     (void)snprintf(made->owner, sizeof(made->owner), "%s", owner);
     memcpy(view->key, made->owner, sizeof(view->key));
+    view->rights = view->key[0];
     view->program = &program;
     view->refs = 1;
     view->access = access_ref(access);
