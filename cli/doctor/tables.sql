@@ -15,6 +15,13 @@ with enabled as materialized (
 ), readers as (
     select e.oid as table_oid, r.rolname, has_schema_privilege(r.oid, e.relnamespace, 'USAGE') as usage
     from enabled e cross join roles r where has_any_column_privilege(r.oid, e.oid, 'SELECT')
+), reads as (
+    select distinct e.name, p.polname, d.refobjid, a.attname, a.attgenerated <> '' as generated, pg_get_expr(f.adbin, f.adrelid) as expression, d.refobjid = e.oid as own
+    from enabled e join pg_policy p on p.polrelid = e.oid and p.polcmd in ('r', '*') and p.polqual is not null
+        join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass
+        left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
+        left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+    where e.relrowsecurity
 )
 select 'error', 'table ' || leaf, 'has no replica identity: PostgreSQL refuses its UPDATE and DELETE while it is published', format('SELECT enable_realtime(%L);', name)
 from pieces where identity = 'n' or (identity = 'd' and not has_key)
@@ -39,3 +46,11 @@ from enabled where not exists (select from readers where table_oid = enabled.oid
 union all
 select 'warning', 'table ' || e.name, format('role %s may SELECT from it, but has no USAGE on schema %s', x.rolname, e.nspname), format('GRANT USAGE ON SCHEMA %I TO %I;', e.nspname, x.rolname)
 from readers x join enabled e on e.oid = x.table_oid where not x.usage
+union all
+select 'error', format('policy %I of table %s', polname, name), format('reads generated column %I, which the log of PostgreSQL does not carry: rows for which it counts are not shown', attname),
+    format('ALTER POLICY %I ON %s USING (...);  -- with what %I is: %s', polname, name, attname, expression)
+from reads where own and generated
+    and not exists (select from pg_publication p where p.pubname = current_setting('doctor.publication') and to_jsonb(p) ->> 'pubgencols' = 's')
+union all
+select distinct 'warning', format('policy %I of table %s', r.polname, r.name), format('reads unlogged table %s, whose changes are not in the log of PostgreSQL: PostgreSQL is asked about each row', c.oid::regclass), format('ALTER TABLE %s SET LOGGED;', c.oid::regclass)
+from reads r join pg_class c on c.oid = r.refobjid where c.relpersistence = 'u' and c.relkind in ('r', 'p')
