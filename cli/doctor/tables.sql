@@ -54,3 +54,8 @@ from reads where own and generated
 union all
 select distinct 'warning', format('policy %I of table %s', r.polname, r.name), format('reads unlogged table %s, whose changes are not in the log of PostgreSQL: PostgreSQL is asked about each row', c.oid::regclass), format('ALTER TABLE %s SET LOGGED;', c.oid::regclass)
 from reads r join pg_class c on c.oid = r.refobjid where c.relpersistence = 'u' and c.relkind in ('r', 'p')
+union all
+-- Locks in the analysed tree of a subquery.
+select 'error', format('policy %I of table %s', p.polname, e.name), 'locks rows (FOR SHARE, FOR UPDATE), which is an error in the read-only transactions that policies are asked in: rows for which it counts are not shown',
+    format('ALTER POLICY %I ON %s USING (...);  -- without the lock', p.polname, e.name)
+from enabled e join pg_policy p on p.polrelid = e.oid and p.polcmd in ('r', '*') where e.relrowsecurity and p.polqual::text ~ ':rowMarks \(\{'

@@ -147,7 +147,7 @@ test('doctor: what only people can mend is found too', async () => {
   await system.sql(`create table bare (v int); create table hidden (id int primary key); alter table hidden enable row level security; create table closed (id int primary key);
     alter table closed enable row level security; create policy p on closed using (exists (select from bare)); create policy s on closed using (ctid is not null);
     create unlogged table fleeting (v text); create table made (id int primary key, name text, short text generated always as (left(name, 3)) stored); alter table made enable row level security;
-    create policy g on made using (short = 'abc'); create policy u on made using (name in (select v from fleeting)); create policy w on made for update using (short = 'x'); grant select on fleeting, made to authenticated; select enable_realtime('made');
+    create policy g on made using (short = 'abc'); create policy u on made using (name in (select v from fleeting)); create policy l on made using (name = (select v from fleeting for share)); create policy w on made for update using (short = 'x'); grant select on fleeting, made to authenticated; select enable_realtime('made');
     grant select on bare, hidden, closed to authenticated; select enable_realtime('bare'); select enable_realtime('hidden'); select enable_realtime('closed'); revoke select on bare from authenticated; drop event trigger pgtide_drop`)
   const found = await wrong()
   const has = (subject, problem) => assert.ok(found.some(each => each.subject === subject && problem.test(each.problem)), `${subject} ${problem}: ${JSON.stringify(found, null, 1)}`)
@@ -162,6 +162,7 @@ test('doctor: what only people can mend is found too', async () => {
   assert.match(found.find(each => /generated column/.test(each.problem)).remedy, /^ALTER POLICY g ON public\.made USING \(\.\.\.\); {2}-- with what short is: .*left/i)
   has('policy u of table public.made', /unlogged table public\.fleeting/)
   assert.equal(found.find(each => /unlogged/.test(each.problem)).remedy, 'ALTER TABLE public.fleeting SET LOGGED;')
+  has('policy l of table public.made', /locks rows/)
   assert.ok(!found.some(each => each.subject === 'policy w of table public.made'), 'a policy that nobody is shown anything by')
   await system.sql(`select disable_realtime('bare'); select disable_realtime('hidden'); select disable_realtime('closed'); select disable_realtime('made')`)
 })
