@@ -203,6 +203,10 @@ bool viewer_join(struct sub *sub, struct access *access)
         if (viewer == NULL) {
             viewer = viewer_new(sub, access, key);
         }
+        if (sub->viewer != NULL) { /* claims matter now, or do not any more: it is another one's */
+            sub_suspend(sub, &sub->edge->route->at);
+            sub->changed = sub->changed || (sub->told && viewer->view != NULL);
+        }
         viewer_leave(sub);
         sub->viewer = viewer;
         sub->viewer_next = viewer->subs;

@@ -258,6 +258,26 @@ test('a table gets its row security, and loses it, in the middle of a subscripti
   for (const viewer of [one, two]) viewer.close()
 })
 
+// Its view is another viewer's then: the claims of its identity did not matter before.
+test('a filtered subscription is under the row security that its table gets, and free of it again', async () => {
+  await table('sifted')
+  await system.sql('alter table sifted disable row level security')
+  await system.settled()
+  const viewer = await Viewer.open(system, people[0])
+  await viewer.subscribe('sifted', { filter: 'kind=gt.1' })
+  await viewer.subscribe('marks')
+  const insert = (id, owner) => system.sql('insert into sifted (id, owner, kind) values ($1, $2, $1)', [id, owner])
+  const steps = [() => insert(1, USERS[0]), () => insert(2, USERS[1]), () => system.sql('alter table sifted enable row level security'), () => insert(3, USERS[1]), () => insert(4, USERS[0]),
+    () => system.sql('alter table sifted disable row level security'), () => insert(5, USERS[1])]
+  for (const step of steps) {
+    await step()
+    await allReached(system, [viewer])
+  }
+  assert.deepEqual(viewer.take('sifted').map(each => each.record.id), [2, 4, 5])
+  assert.deepEqual(viewer.told.map(frame => frame.type), ['rights_changed', 'rights_changed'])
+  viewer.close()
+})
+
 // With a function PostgreSQL announces nothing but the event trigger's messages, so that no first row of a table is a fence itself.
 test('rows in front of the DDL of their transaction, however many, are judged by the rights that it leaves', async () => {
   await table('early')

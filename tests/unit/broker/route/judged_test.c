@@ -430,6 +430,31 @@ static void test_one_that_is_kept_and_in_doubt_is_asked_for(void **state)
     assert_null(strstr(rt_buf_cstr(&kit->sent[0]), "alice"));
 }
 
+/* The claims of an identity come to matter with the first policy: its views are of another viewer then. */
+static void test_filtered_view_of_an_open_table_ends_with_its_first_policy(void **state)
+{
+    struct kit *kit = *state;
+    struct relation *t = start(kit);
+    struct access *access = member_access(kit);
+
+    see(kit, 0, 7, "alice");
+    allow(kit, "*");
+    answer(kit, "alice", "alice");
+    insert(kit, t, 200, "1,alice");
+    kit_expect(kit, 0,
+               "group 2 public.t id@0,a@1\naccept 7 group 2 100/end\n"
+               "begin 200\ndeliver 0 2I new=1,alice old=-\nend 200\n");
+    route_access(kit_audience(kit, "public.t/anon"), access);
+    insert(kit, t, 300, "2,alice");
+    kit_expect(kit, 0, "accept 7 replay group " NOWHERE " 200/end\n");
+    kit_show(kit, "alice/{}", access, "bob");
+    access_unref(access);
+    (void)route_work(kit->route);
+    route_flush(kit->route);
+    assert_non_null(strstr(rt_buf_cstr(&kit->sent[0]), "accept 7 group"));
+    assert_null(strstr(rt_buf_cstr(&kit->sent[0]), "new=2,alice"));
+}
+
 static void test_interest_ends_with_the_last_viewer(void **state)
 {
     struct kit *kit = *state;
@@ -460,6 +485,7 @@ int main(void)
         TEST(test_one_that_is_kept_waits_for_the_end_of_what_comes_in_parts),
         TEST(test_one_that_is_kept_and_new_waits_for_the_end_of_what_comes_in_parts),
         TEST(test_one_that_is_kept_and_in_doubt_is_asked_for),
+        TEST(test_filtered_view_of_an_open_table_ends_with_its_first_policy),
         TEST(test_interest_ends_with_the_last_viewer),
     };
 
