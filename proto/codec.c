@@ -11,7 +11,7 @@ static const uint8_t record_arity[] = {
     [WIRE_ROWS] = 5,     [WIRE_GONE] = 6,        [WIRE_FRESH] = 4,     [WIRE_MORE] = 3,
     [WIRE_DESCRIBE] = 2, [WIRE_CHANNEL] = 5,     [WIRE_BROADCAST] = 7, [WIRE_PRESENCE] = 5,
     [WIRE_DONE] = 5,     [WIRE_TRACK] = 7,       [WIRE_UNTRACK] = 3,   [WIRE_RIGHTS] = 3,
-    [WIRE_SEAT] = 5,     [WIRE_UNSEAT] = 2,      [WIRE_UNSEATED] = 2,
+    [WIRE_SEAT] = 5,     [WIRE_UNSEAT] = 2,      [WIRE_UNSEATED] = 2,  [WIRE_REPLAYED] = 3,
 };
 
 enum { POSITION_FIELDS = 3 };

@@ -25,7 +25,7 @@
 #include "proto/writer.h"
 
 /* Of the records as a whole; peers with another one refuse each other (link hello). */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 
 #define WIRE_NAME_MAX    63u  /* schema, table, column, role: NAMEDATALEN - 1 */
 #define WIRE_CHANNEL_MAX 255u /* bytes of a channel name */
@@ -68,6 +68,7 @@ enum wire_type {
     WIRE_DONE = 32,
     WIRE_RIGHTS = 33,
     WIRE_UNSEATED = 34,
+    WIRE_REPLAYED = 35,
     WIRE_IDENTIFY = 40,
     WIRE_FORGET = 41,
     WIRE_SUBSCRIBE = 42,
@@ -287,8 +288,7 @@ struct wire_accept {
     struct wire_position position;
 };
 
-/* Like begin, for one replay group: the deliveries behind it, up to the end or the frame's end, are of the past,
- * and for that group only. */
+/* Like begin, for one replay group: what follows, up to the end or the frame's end, is of the past and for that group only. */
 struct wire_replay {
     uint32_t group;
     uint64_t epoch;
@@ -296,6 +296,11 @@ struct wire_replay {
     uint32_t xid;
     int64_t commit_time;
     bool continued;
+};
+/* Everything up to the position that this replay group is to hear of the past has been sent. */
+struct wire_replayed {
+    uint32_t group;
+    struct wire_position position;
 };
 
 /* Part of a snapshot, for one replay group. */
@@ -450,6 +455,7 @@ WIRE_CODEC(gap)
 WIRE_CODEC(accept)
 WIRE_CODEC(refuse)
 WIRE_CODEC(replay)
+WIRE_CODEC(replayed)
 WIRE_CODEC(gone)
 WIRE_CODEC(fresh)
 WIRE_CODEC(rights)

@@ -23,6 +23,20 @@ void wire_encode_replay(struct wire_writer *out, const struct wire_replay *recor
     wire_write_bool(out, record->continued);
 }
 
+enum wire_err wire_decode_replayed(struct wire_reader *in, struct wire_replayed *out)
+{
+    out->group = wire_read_u32(in);
+    out->position = wire_read_position(in);
+    return in->err;
+}
+
+void wire_encode_replayed(struct wire_writer *out, const struct wire_replayed *record)
+{
+    wire_write_record(out, WIRE_REPLAYED);
+    wire_write_u64(out, record->group);
+    wire_write_position(out, &record->position);
+}
+
 enum wire_err wire_next_row(struct wire_reader *in, struct wire_tuple *out)
 {
     *out = wire_read_tuple(in, true);

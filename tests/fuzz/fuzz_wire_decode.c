@@ -275,6 +275,7 @@ static void walk(struct message *message, const struct any_record *record)
     case WIRE_NEED:
     case WIRE_DESCRIBE:
     case WIRE_REPLAY:
+    case WIRE_REPLAYED:
     case WIRE_FRESH:
     case WIRE_RIGHTS:
     case WIRE_MORE:

@@ -14,6 +14,7 @@
     X(WIRE_ACCEPT, accept)                                                                         \
     X(WIRE_REFUSE, refuse)                                                                         \
     X(WIRE_REPLAY, replay)                                                                         \
+    X(WIRE_REPLAYED, replayed)                                                                     \
     X(WIRE_GONE, gone)                                                                             \
     X(WIRE_FRESH, fresh)                                                                           \
     X(WIRE_RIGHTS, rights)                                                                         \

@@ -26,6 +26,7 @@ struct any_record {
         struct wire_accept accept;
         struct wire_refuse refuse;
         struct wire_replay replay;
+        struct wire_replayed replayed;
         struct wire_rows rows;
         struct wire_gone gone;
         struct wire_fresh fresh;

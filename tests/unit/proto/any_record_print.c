@@ -306,6 +306,14 @@ static void print_rights(FILE *out, const struct wire_rights *rights)
     print_position(out, &rights->position);
 }
 
+static void print_replayed(FILE *out, const struct wire_replayed *replayed)
+{
+    (void)fputs("\"replayed\"", out);
+    print_number(out, "group", replayed->group);
+    print_member(out, "position");
+    print_position(out, &replayed->position);
+}
+
 static void print_identify(FILE *out, const struct wire_identify *identify)
 {
     (void)fputs("\"identify\"", out);
@@ -399,6 +407,7 @@ void any_record_print(FILE *out, const struct any_record *record)
         CASE(WIRE_ACCEPT, accept)
         CASE(WIRE_REFUSE, refuse)
         CASE(WIRE_REPLAY, replay)
+        CASE(WIRE_REPLAYED, replayed)
         CASE(WIRE_ROWS, rows)
         CASE(WIRE_GONE, gone)
         CASE(WIRE_FRESH, fresh)
