@@ -232,9 +232,24 @@ void hub_set_identity(struct hub_client *client, struct identity *identity);
  * alone has as many; the client has no seat and is to be closed. No user or no limit (0): it does not count. O(1). */
 bool hub_seat_take(struct hub_client *client, struct rt_span user, uint32_t limit);
 size_t hub_client_subs(const struct hub_client *client);
-/* Up to where the client has everything on all its subscriptions: whole transactions only. False while one of them is not
- * answered, interrupted or catching up, or there is none. O(subscriptions of the client). */
+/* Up to where the client has everything, on all its subscriptions and rooms: the least of what each has been told. Who goes on
+ * `since` there misses nothing. That must hold: a position may be too old, never too new. Of whole transactions, but where a
+ * subscription began inside one. By what it is:
+ *
+ *   live            as far as the shard's stream says: END, PROGRESS; or where it began, if that is behind
+ *   in a replay     as far as this says: END, and REPLAYED for what it does not show; or where it began. What the live stream
+ *                   says does not count
+ *   told to wait    where it stopped: in a replay that brings nothing while its view is asked for, or others are replayed
+ *   a snapshot      none before it is live: what comes until then is not in the order of positions
+ *   out of force    none: not answered, gone, or interrupted and not accepted yet from where it was
+ *   an heir         (under another identity) as it is under the old one, until it is accepted
+ *   of another epoch than the others    none until all have it
+ *
+ * False: none, or there is no subscription. O(subscriptions of the client). Nothing per change; what a shard says for it is one record
+ * for each replay, so one for each (edge, group) and not for each client, at most every second. */
 bool hub_progress(const struct hub_client *client, struct wire_position *out);
+/* Whether all its subscriptions are live: only then no change is behind one that another subscription has been given. O(likewise). */
+bool hub_is_live(const struct hub_client *client);
 
 enum hub_err {
     HUB_OK = 0,

@@ -191,6 +191,17 @@ void hub_flow_reach(struct hub_flow *flow, const struct wire_position *position)
     }
 }
 
+void hub_flow_pass(struct hub_flow *flow, const struct wire_position *position)
+{
+    const struct wire_position end = { flow->epoch, flow->commit_lsn, UINT32_MAX };
+
+    if (flow->in_transaction &&
+        !(position->epoch == end.epoch && wire_position_cmp(position, &end) < 0)) {
+        hub_flow_release(flow);
+    }
+    hub_flow_reach(flow, position);
+}
+
 void hub_flow_end(struct hub_flow *flow)
 {
     struct wire_position position = { flow->epoch, flow->commit_lsn, UINT32_MAX };

@@ -16,25 +16,45 @@
 /* --- how far --------------------------------------------------------------------------------------------------- */
 
 /* Whole transactions only: what is held back or still to come of the one under way does not count. */
-static struct wire_position whole_up_to(const struct hub_up *up)
+static bool whole_up_to(const struct hub_flow *flow, struct wire_position *out)
 {
-    const struct hub_flow *live = &up->shard->live;
-    struct wire_position position = live->in_transaction ? live->done : live->position;
-    bool known = live->in_transaction ? live->has_done : live->has_position;
-
-    if (!known ||
-        (position.epoch == up->from.epoch && wire_position_cmp(&position, &up->from) < 0)) {
-        return up->from;
-    }
-    return position;
+    *out = flow->in_transaction ? flow->done : flow->position;
+    return flow->in_transaction ? flow->has_done : flow->has_position;
 }
 
 bool hub_shard_progress(const struct hub_shard *shard, struct wire_position *out)
 {
-    const struct hub_flow *live = &shard->live;
+    return whole_up_to(&shard->live, out);
+}
 
-    *out = live->in_transaction ? live->done : live->position;
-    return live->in_transaction ? live->has_done : live->has_position;
+/* False: it is out of force, or rows of it are still to come, which no position stands for. */
+static bool sub_progress(const struct hub_sub *sub, struct wire_position *out)
+{
+    const struct hub_up *up = sub->up;
+
+    if (sub->audience == NULL || sub->rows != NULL || up->kind == WIRE_ACCEPT_SNAPSHOT) {
+        return false;
+    }
+    /* By its flow, whose records are those that its changes come with: the live stream's progress says nothing of a replay. */
+    if (!whole_up_to(hub_group_flow(up->group), out) || hub_position_not_after(out, &up->from)) {
+        *out = up->from;
+    }
+    if (sub->has_after && hub_position_not_after(out, &sub->after)) {
+        *out = sub->after;
+    }
+    return true;
+}
+
+bool hub_is_live(const struct hub_client *client)
+{
+    LIST_EACH(at, after, &client->subs)
+    {
+        const struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_client);
+        if (sub->audience == NULL || sub->up->kind != WIRE_ACCEPT_LIVE) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool hub_progress(const struct hub_client *client, struct wire_position *out)
@@ -44,11 +64,8 @@ bool hub_progress(const struct hub_client *client, struct wire_position *out)
     LIST_EACH(at, after, &client->subs)
     {
         const struct hub_sub *sub = LIST_ELEMENT(at, struct hub_sub, in_client);
-        if (sub->audience == NULL || sub->up->kind != WIRE_ACCEPT_LIVE) {
-            return false;
-        }
-        struct wire_position position = whole_up_to(sub->up);
-        if (any && position.epoch != out->epoch) {
+        struct wire_position position;
+        if (!sub_progress(sub, &position) || (any && position.epoch != out->epoch)) {
             return false;
         }
         if (!any || wire_position_cmp(&position, out) < 0) {

@@ -462,6 +462,8 @@ void hub_flow_begin(struct hub_flow *flow, const struct wire_begin *begin);
 void hub_flow_end(struct hub_flow *flow);
 /* Everything up to there has been handed on. */
 void hub_flow_reach(struct hub_flow *flow, const struct wire_position *position);
+/* Likewise, also of what was never said; a transaction that began before there has no more. */
+void hub_flow_pass(struct hub_flow *flow, const struct wire_position *position);
 /* The transaction is broken off: the frames held back go out as they are. */
 void hub_flow_release(struct hub_flow *flow);
 void hub_audience_release(struct hub_audience *audience);

@@ -59,6 +59,25 @@ static const char *on_replay(struct hub_shard *shard, struct wire_reader *in)
     return NULL;
 }
 
+static const char *on_replayed(struct hub_shard *shard, struct wire_reader *in)
+{
+    struct wire_replayed replayed;
+    enum wire_err err = wire_decode_replayed(in, &replayed);
+
+    if (err != WIRE_OK) {
+        return wire_err_text(err);
+    }
+    const struct hub_group *group = rt_map_get_u64(shard->groups, replayed.group);
+    if (group == NULL) {
+        return NULL; /* unsubscribed, for a while already */
+    }
+    if (group->replay == NULL) {
+        return "the progress of a replay for a group that is live";
+    }
+    hub_flow_pass(group->replay, &replayed.position);
+    return NULL;
+}
+
 static const char *on_end(struct hub_shard *shard, struct wire_reader *in)
 {
     struct wire_end end;
@@ -275,6 +294,8 @@ static const char *on_record(struct hub_shard *shard, enum wire_type type, struc
         return on_begin(shard, in);
     case WIRE_REPLAY:
         return on_replay(shard, in);
+    case WIRE_REPLAYED:
+        return on_replayed(shard, in);
     case WIRE_DELIVER:
     case WIRE_DELIVER_TRUNCATE:
         return on_change(shard, type, in);

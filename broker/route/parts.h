@@ -174,8 +174,9 @@ struct replay {
     struct route_group *group;
     uint32_t number;           /* as a group; 0: has not begun */
     struct wire_position done; /* told up to here; before it begins, the oldest `since` */
-    uint64_t announced;        /* serial of the relation in its last GROUP */
-    uint64_t looked_at;        /* serial of the relation that `visible` is for */
+    uint64_t told_lsn;  /* its edge knows that it was told everything of commits up to here */
+    uint64_t announced; /* serial of the relation in its last GROUP */
+    uint64_t looked_at; /* serial of the relation that `visible` is for */
     bool *visible;
     bool whole;
     struct wire_replay head; /* of the transaction at hand */
@@ -264,8 +265,9 @@ struct route {
     struct replay **running;
     size_t running_count;
     size_t running_cap;
-    size_t replays; /* running ones that are not of a snapshot */
-    int64_t budget; /* bytes that replays may still read in this turn */
+    rt_usec replays_told_at; /* when edges were last told how far replays are */
+    size_t replays;          /* running ones that are not of a snapshot */
+    int64_t budget;          /* bytes that replays may still read in this turn */
     struct route_snapshot *describing;
     struct route_snapshot *snapshots;
     struct wire_begin begin;
@@ -337,8 +339,9 @@ struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *ident
 void sub_begin(struct sub *sub);
 /* Whom it gets its changes with; NULL while that is not known. */
 struct route_group *sub_group(const struct sub *sub);
-/* Nowhere, until it is placed; one that was live then goes on behind `since`. Its edge is told so at once, by a replay that
- * brings nothing: else it would take the live stream's progress for this subscription's. */
+/* Nowhere, until it is placed; one that was live then goes on behind `since`, and one that was being replayed from where that was.
+ * Its edge is told so at once, by a replay that brings nothing: else it would take what the live stream, or a replay that goes on
+ * for others, says and brings for this subscription's. */
 void sub_suspend(struct sub *sub, const struct wire_position *since);
 struct audience *audience_get(struct route_table *table, const char *role);
 /* Puts an answered subscription where it belongs now; may end it. */
@@ -429,6 +432,10 @@ void replay_read(const struct window_entry *entry, struct wire_change *out);
 void replay_write(struct replay *replay, const struct window_entry *entry, enum wire_op op);
 /* END of the transaction at hand, unless that never had one. */
 void replay_close(struct replay *replay);
+/* The end of the last transaction that it has been told all of. */
+struct wire_position replay_whole(const struct replay *replay);
+/* REPLAYED, if its edge does not know how far it is. */
+void replay_tell(struct replay *replay);
 /* Sends the frame at hand when it is longer. */
 void replay_cut(struct replay *replay, size_t most);
 

@@ -33,10 +33,23 @@ static bool tell(struct route_edge *edge, rt_usec now)
     return false;
 }
 
+/* An edge cannot see how far a replay is that shows its group nothing. */
+static void tell_replays(struct route *route, rt_usec now)
+{
+    if (route->replays_told_at != 0 && now - route->replays_told_at < ROUTE_REPLAYED_PAUSE) {
+        return;
+    }
+    route->replays_told_at = now;
+    for (size_t i = 0; i < route->running_count; i++) {
+        replay_tell(route->running[i]);
+    }
+}
+
 bool route_tell(struct route *route, rt_usec now)
 {
     bool behind = false;
 
+    tell_replays(route, now);
     for (size_t i = 0; route->known && i < route->edges.count; i++) {
         behind = tell(route->edges.items[i], now) || behind;
     }

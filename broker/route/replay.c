@@ -154,6 +154,7 @@ static void start(struct route *route, struct replay *replay)
     run_add(route, replay);
     route->replays += replay->following ? 0 : 1;
     replay->number = route->next_group++;
+    replay->told_lsn = replay_whole(replay).lsn;
     rt_counter_add(route->config.stats->replays, 1);
     if (relation != NULL) {
         replay_announce(replay, relation);

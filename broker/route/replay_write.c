@@ -62,9 +62,35 @@ void replay_close(struct replay *replay)
                                 .end_lsn = transaction->end_lsn,
                                 .count = transaction->count };
         wire_encode_end(out_begun(replay, NULL), &end);
+        replay->told_lsn = transaction->lsn;
     }
     replay_cut(replay, 0);
     replay->open = false;
+}
+
+struct wire_position replay_whole(const struct replay *replay)
+{
+    struct wire_position whole = replay->done;
+
+    if (whole.index != UINT32_MAX && whole.lsn > 0) {
+        whole.lsn--;
+        whole.index = UINT32_MAX;
+    }
+    return whole;
+}
+
+void replay_tell(struct replay *replay)
+{
+    struct wire_position whole = replay_whole(replay);
+
+    /* Those of a snapshot are not in the order of positions. */
+    if (replay->snapshot != NULL || whole.lsn <= replay->told_lsn) {
+        return;
+    }
+    replay->told_lsn = whole.lsn;
+    wire_encode_replayed(edge_out(replay->edge),
+                         &(struct wire_replayed){ .group = replay->number, .position = whole });
+    edge_cut(replay->edge);
 }
 
 static void look(struct replay *replay, const struct relation *relation)

@@ -19,6 +19,9 @@
  * and group that come at about the same time, under a number of its own, by the rights of now. Replays are read in turns
  * (route_work()), while their edge has room, and end between transactions where the live stream is; then their
  * subscriptions join their group. What cannot be had is GONE, with the reason and the range that can.
+ * What an edge is told of a subscription holds: it has been sent everything up to there, and nothing of another place comes for it. So
+ * ACCEPT says at once when one leaves the live stream or a replay that goes on, to a group that brings nothing if it has no place yet; and
+ * REPLAYED, once for each (edge, group) at most every ROUTE_REPLAYED_PAUSE, what a replay has read and not shown, as whole transactions.
  * A subscription with `snapshot` gets rows from a job (the owner's) and the window's changes that those do not show.
  *
  * Every frame for an edge stands alone: BEGIN (continued, when an earlier frame had it), deliveries, END when the
@@ -58,6 +61,7 @@
     262144u /* a frame for an edge is cut behind the record that passes this */
 #define ROUTE_PROGRESS_QUICK (20 * RT_MSEC)
 #define ROUTE_PROGRESS_IDLE  RT_SEC
+#define ROUTE_REPLAYED_PAUSE RT_SEC
 #define ROUTE_START_TIMEOUT  (10 * RT_SEC) /* wait for the tailer's first word */
 
 #define ROUTE_AHEAD_TIMEOUT (30 * RT_SEC) /* for a stream that is not at `since` yet */
@@ -218,7 +222,8 @@ void route_progress(struct route *route, const struct wire_progress *progress, r
 /* A freshness marker came through: every edge is told. */
 void route_fresh(struct route *route, const struct wire_fresh *fresh);
 /* PROGRESS to each edge that is behind, ROUTE_PROGRESS_QUICK after its last one, and to one that is not, after
- * ROUTE_PROGRESS_IDLE. True when an edge is still behind: call again after ROUTE_PROGRESS_QUICK. */
+ * ROUTE_PROGRESS_IDLE; REPLAYED for each replay that has come further than its edge can know, every ROUTE_REPLAYED_PAUSE, which costs
+ * O(replays that run). True when an edge is still behind: call again after ROUTE_PROGRESS_QUICK. */
 bool route_tell(struct route *route, rt_usec now);
 /* Ends the transaction at hand, if any, without an END. */
 void route_gap(struct route *route, const struct wire_gap *gap);

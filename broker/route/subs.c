@@ -123,11 +123,14 @@ void sub_leave(struct sub *sub)
 void sub_suspend(struct sub *sub, const struct wire_position *since)
 {
     bool live = sub->state == SUB_ARMED;
+    bool replayed = sub->state == SUB_REPLAYING && sub->resume->replay->running;
 
     sub_leave(sub);
     if (live) {
         sub->resume = resume_at(sub, since);
-        write_accept(sub, ROUTE_NO_GROUP, WIRE_ACCEPT_REPLAY, since);
+    }
+    if (live || replayed) {
+        write_accept(sub, ROUTE_NO_GROUP, WIRE_ACCEPT_REPLAY, &sub->resume->since);
     }
 }
 
@@ -280,11 +283,11 @@ static void move_to_open_group(struct sub *sub, bool same)
     if (sub->viewer != NULL) {
         sub_suspend(sub, &sub->edge->route->at);
         viewer_leave(sub);
-    } else if (!same) {
+    } else if (!same && live) {
         sub_leave(sub);
-        if (live) {
-            sub_arm(sub);
-        }
+        sub_arm(sub);
+    } else if (!same) {
+        sub_suspend(sub, &sub->edge->route->at);
     }
 }
 

@@ -331,10 +331,11 @@ static void note_change(struct viewer *viewer, const struct view *view)
 static void move_all(const struct viewer *viewer)
 {
     for (struct sub *sub = viewer->subs; sub != NULL; sub = sub->viewer_next) {
-        bool live = sub->state == SUB_ARMED;
-        sub_leave(sub);
-        if (live) {
+        if (sub->state == SUB_ARMED) {
+            sub_leave(sub);
             sub_arm(sub);
+        } else {
+            sub_suspend(sub, &sub->edge->route->at);
         }
     }
 }

@@ -77,20 +77,27 @@ void sb_session_close(struct sb_session *session, unsigned code, const char *rea
     edge_conn_close(session->conn, code, reason);
 }
 
-/* An id says that everything before it has come. That is so when all subscriptions are in force and live, and, on a stream that
- * goes on from another one, when its joins have had their time. */
+/* An id says that everything before it has come, on all subscriptions. On a stream that goes on from another one nothing is said
+ * before its joins have had their time. */
 bool sb_session_may_give_id(const struct sb_session *session, struct wire_position *out)
 {
     return (!session->has_since || session->sb->now() >= session->settles) &&
            hub_progress(session->client, out);
 }
 
+/* An event's own position is ahead of what is only catching up. */
+static bool may_give_own_id(const struct sb_session *session)
+{
+    struct wire_position position;
+
+    return hub_is_live(session->client) && sb_session_may_give_id(session, &position);
+}
+
 void sb_session_deliver(struct sb_session *session, struct edge_frame *frame)
 {
     struct staticbackend *sb = session->sb;
-    struct wire_position position;
 
-    if (session->form != SB_EVENT || sb_session_may_give_id(session, &position)) {
+    if (session->form != SB_EVENT || may_give_own_id(session)) {
         edge_conn_send(session->conn, frame);
         return;
     }

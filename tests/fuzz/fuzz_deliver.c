@@ -112,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     prepare(&out);
     play(hub, &out, data, len);
     for (int i = 0; i < 4; i++) {
+        fluxbase_dialect.on_heartbeat(clients[i].session, clients[i].conn);
         check_sent(&clients[i]);
         fluxbase_dialect.on_close(clients[i].session, clients[i].conn);
         fake_conn_free(clients[i].conn);

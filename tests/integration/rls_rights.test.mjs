@@ -71,8 +71,7 @@ async function rights(db, name, viewers) {
   return found
 }
 
-// What writers may still write. Heartbeats have no position while a view of the connection is being replayed, which a view is whose rows only
-// PostgreSQL can judge for as long as rows keep coming: so they run ahead by so much and no further, and viewers can tell how far they are.
+// What writers may still write: viewers whose rows only PostgreSQL can judge come no faster than it does, so writers run ahead by so much and no further.
 class Allowance {
   constructor() { Object.assign(this, { left: 0, waiting: [] }) }
   add(changes) {

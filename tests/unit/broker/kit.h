@@ -203,8 +203,10 @@ static inline enum ask_state kit_on_ask(void *ctx, struct view *view,
     struct kit *kit = ctx;
 
     (void)view;
-    (void)change;
     kit->views.asked++;
+    if (kit->views.pending_from != 0 && change->lsn >= kit->views.pending_from) {
+        return ASK_PENDING;
+    }
     verdict->on_new = verdict->on_new == MATCH_ASK ? kit->views.verdict : verdict->on_new;
     verdict->on_old = verdict->on_old == MATCH_ASK ? kit->views.verdict : verdict->on_old;
     return kit->views.answer;

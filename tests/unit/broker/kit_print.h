@@ -154,6 +154,7 @@ static inline void kit_print_stream(struct rt_buf *out, enum wire_type type, str
 static inline void kit_print_past(struct rt_buf *out, enum wire_type type, struct wire_reader *in)
 {
     struct wire_replay replay;
+    struct wire_replayed replayed;
     struct wire_rows rows;
     struct wire_gone gone;
     struct wire_tuple row;
@@ -162,6 +163,10 @@ static inline void kit_print_past(struct rt_buf *out, enum wire_type type, struc
         assert_int_equal(wire_decode_replay(in, &replay), WIRE_OK);
         rt_buf_printf(out, "replay %" PRIu32 " %" PRIu64 "%s", replay.group, replay.commit_lsn,
                       replay.continued ? " again" : "");
+    } else if (type == WIRE_REPLAYED) {
+        assert_int_equal(wire_decode_replayed(in, &replayed), WIRE_OK);
+        rt_buf_printf(out, "replayed %" PRIu32 " ", replayed.group);
+        kit_print_position(out, &replayed.position);
     } else if (type == WIRE_ROWS) {
         assert_int_equal(wire_decode_rows(in, &rows), WIRE_OK);
         rt_buf_printf(out, "rows %" PRIu32, rows.group);
@@ -196,7 +201,8 @@ static inline void kit_print(struct rt_buf *out, struct wire_span frame)
             kit_print_truncate(out, &in);
         } else if (type == WIRE_ACCEPT || type == WIRE_REFUSE) {
             kit_print_answer(out, type, &in);
-        } else if (type == WIRE_REPLAY || type == WIRE_ROWS || type == WIRE_GONE) {
+        } else if (type == WIRE_REPLAY || type == WIRE_REPLAYED || type == WIRE_ROWS ||
+                   type == WIRE_GONE) {
             kit_print_past(out, type, &in);
         } else {
             kit_print_stream(out, type, &in);

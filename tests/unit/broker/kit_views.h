@@ -23,6 +23,7 @@ struct kit_views {
     struct rt_buf told; /* what the makers of views were told, one line each */
     enum ask_state answer;
     enum match_verdict verdict;
+    uint64_t pending_from; /* commits from here on have no answer yet; 0: as `answer` says */
     unsigned asked;
     unsigned reconsidered;
     uint32_t refreshed; /* for this transaction last */

@@ -15,9 +15,10 @@ static void send_to_other(struct fixture *f)
 }
 
 /* Ann's 'a' in group 5 of the shard, her 'b' in group 6 of the other one, both from 20 on. */
-static void in_force_on_both(struct fixture *f, struct person *ann)
+static uint64_t in_force_on_both(struct fixture *f, struct person *ann)
 {
-    in_force(f, ann);
+    uint64_t first = in_force(f, ann);
+
     subscribe_to(f, ann, 'b', of_the_other_shard());
     uint64_t number = number_in(fake_told(1 - shard()));
     fake_write_group(&f->out, 6, "u");
@@ -25,6 +26,7 @@ static void in_force_on_both(struct fixture *f, struct person *ann)
         &f->out, &(struct wire_accept){ number, 6, WIRE_ACCEPT_LIVE, { EPOCH, 20, UINT32_MAX } });
     send_to_other(f);
     assert_string_equal(heard(ann), "accepted b 10/20/-1\n");
+    return first;
 }
 
 static void write_progress(struct fixture *f, uint64_t lsn)
@@ -269,6 +271,26 @@ static void test_changes_of_a_snapshot_pass_by(void **state)
                         "accepted a 10/50/-1\n" ROW("1") ROW("2") ROW("3") "commit 70/-1 1\n");
 }
 
+/* Nobody hears of a position before what is older has gone out. */
+static void test_replay_that_shows_nothing_lets_the_others_go_on(void **state)
+{
+    struct fixture *f = *state;
+    struct person *ann = join_for_transactions(f, 0, "anon");
+    struct wire_position position;
+
+    accept_replay(f, in_force_on_both(f, ann), 9, 20);
+    begin(f, 30, false);
+    insert(f, 6, 1, "2");
+    end(f, 30);
+    send_to_other(f);
+    assert_true(hub_progress(ann->client, &position) && position.lsn == 20);
+    assert_string_equal(heard(ann), "");
+    wire_encode_replayed(&f->out, &(struct wire_replayed){ 9, { EPOCH, 40, UINT32_MAX } });
+    send_frame(f);
+    assert_string_equal(heard(ann), OTHER("2") "commit 30/-1 1\n");
+    assert_true(hub_progress(ann->client, &position) && position.lsn == 30);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -287,6 +309,7 @@ int main(void)
         T(subscription_that_ends_holds_nothing_back),
         T(too_much_that_waits_closes_the_client),
         T(changes_of_a_snapshot_pass_by),
+        T(replay_that_shows_nothing_lets_the_others_go_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
