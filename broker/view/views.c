@@ -347,8 +347,8 @@ void views_access(struct view_watch *watch, struct access *access)
     watch->access = access_ref(access);
     access_unref(before);
     use_fold(watch);
-    if (watch->fold != NULL) {
-        watch->fold->doubted = true;
+    if (views_is_kept(watch)) {
+        watch->fold->keep->doubted = true;
     }
     if (watch->wish != NULL) {
         doubt_table(watch->wish->table);
@@ -374,20 +374,21 @@ void views_refold(struct views_fold *fold, uint32_t xid)
 void views_refresh(struct view_watch *watch, uint32_t xid)
 {
     struct views_fold *fold = watch->fold;
-    bool good = fold != NULL && fold->kept && !fold->doubted && xid != 0;
+    struct views_keep *keep = fold == NULL ? NULL : fold->keep;
+    bool good = keep != NULL && keep->kept && !keep->doubted && xid != 0;
 
     if (fold != NULL && !good) {
         views_refold(fold, xid);
     }
-    if (fold != NULL) {
-        fold->doubted = false;
+    if (keep != NULL) {
+        keep->doubted = false;
     }
     start(watch);
 }
 
 bool views_is_kept(const struct view_watch *watch)
 {
-    return watch->fold != NULL && watch->fold->tests != NULL;
+    return watch->fold != NULL && watch->fold->keep != NULL;
 }
 
 /* --- all of them --------------------------------------------------------------------------------- */

@@ -163,7 +163,7 @@ static void send_folds(struct views_flight *flight)
         const struct views_fold *fold = (const struct views_fold *)flight->items[i];
         const struct policy_rules *rules = fold->rules;
         folds[i] =
-            (struct policy_fold){ fold->tests != NULL ? rules->kept->asked : rules->program,
+            (struct policy_fold){ fold->keep != NULL ? rules->kept->asked : rules->program,
                                   &fold->identity->policy, fold->name->schema, fold->name->table };
     }
     flight->journal = views_journal_oldest(&flight->views->journal);

@@ -105,10 +105,15 @@ struct views_fold {
     bool again; /* the answer that is under way does not count */
     struct views_name *name;
     struct views_link *watches; /* by their `of_fold` */
-    struct views_tests *tests;  /* NULL: its rules have no sets that can be kept, and so the rest */
-    struct policy_values **sets; /* one for each test; those of `kept` */
+    struct views_keep *keep;    /* NULL: its rules have no sets that can be kept */
+};
+
+/* What only a fold needs whose rules have sets that can be kept: as long as it is used. */
+struct views_keep {
+    struct views_tests *tests;
+    struct policy_values **sets; /* one for each test; NULL unless `kept`, or being loaded */
     struct view_constants *base; /* what was read with the sets; their own constants are in it */
-    bool kept;                   /* `constants` are those of the stream's position */
+    bool kept;                   /* the fold's constants are those of the stream's position */
     bool doubted; /* the rules may mean another thing: kept or not, they are to be read again */
     struct views_link loose;       /* in views->loose: answered, but not kept */
     struct views_link unsure;      /* in views->unsure: answered, perhaps too early */

@@ -30,19 +30,21 @@ void views_sets_use(struct views_fold *fold)
     if (kept == NULL || !fold->item.views->config.keeps) {
         return;
     }
-    fold->tests = rt_map_get_u64(all, fold->rules->serial);
-    if (fold->tests == NULL) {
-        fold->tests = rt_alloc(sizeof(*fold->tests));
-        fold->tests->rules = policy_rules_ref(fold->rules);
-        fold->tests->past = VIEWS_PAST_UNKNOWN;
-        fold->tests->sets = rt_alloc(kept->count * sizeof(struct policy_sets *));
+    struct views_tests *tests = rt_map_get_u64(all, fold->rules->serial);
+    if (tests == NULL) {
+        tests = rt_alloc(sizeof(*tests));
+        tests->rules = policy_rules_ref(fold->rules);
+        tests->past = VIEWS_PAST_UNKNOWN;
+        tests->sets = rt_alloc(kept->count * sizeof(struct policy_sets *));
         for (uint32_t i = 0; i < kept->count; i++) {
             const struct policy_kept_test *test = &kept->tests[i];
-            fold->tests->sets[i] = policy_sets_new(test->members, test->value, &test->element);
+            tests->sets[i] = policy_sets_new(test->members, test->value, &test->element);
         }
-        rt_map_put_u64(all, fold->rules->serial, fold->tests);
+        rt_map_put_u64(all, fold->rules->serial, tests);
     }
-    fold->tests->users++;
+    tests->users++;
+    fold->keep = rt_alloc(sizeof(*fold->keep));
+    fold->keep->tests = tests;
 }
 
 /* --- the young: while the answer's snapshot says which changes are in it ------------------------- */
@@ -51,9 +53,9 @@ static void young_add(struct views_fold *fold)
 {
     struct views *views = fold->item.views;
 
-    fold->young_previous = views->youngest;
+    fold->keep->young_previous = views->youngest;
     if (views->youngest != NULL) {
-        views->youngest->young_next = fold;
+        views->youngest->keep->young_next = fold;
     } else {
         views->young = fold;
     }
@@ -63,22 +65,23 @@ static void young_add(struct views_fold *fold)
 void views_young_drop(struct views_fold *fold)
 {
     struct views *views = fold->item.views;
+    struct views_keep *keep = fold->keep;
 
-    if (fold != views->young && fold->young_previous == NULL) {
+    if (fold != views->young && keep->young_previous == NULL) {
         return;
     }
-    if (fold->young_previous != NULL) {
-        fold->young_previous->young_next = fold->young_next;
+    if (keep->young_previous != NULL) {
+        keep->young_previous->keep->young_next = keep->young_next;
     } else {
-        views->young = fold->young_next;
+        views->young = keep->young_next;
     }
-    if (fold->young_next != NULL) {
-        fold->young_next->young_previous = fold->young_previous;
+    if (keep->young_next != NULL) {
+        keep->young_next->keep->young_previous = keep->young_previous;
     } else {
-        views->youngest = fold->young_previous;
+        views->youngest = keep->young_previous;
     }
-    fold->young_next = NULL;
-    fold->young_previous = NULL;
+    keep->young_next = NULL;
+    keep->young_previous = NULL;
 }
 
 /* --- a fold's sets ------------------------------------------------------------------------------- */
@@ -86,32 +89,33 @@ void views_young_drop(struct views_fold *fold)
 void views_sets_drop(struct views_fold *fold)
 {
     struct views *views = fold->item.views;
-    uint32_t count = fold->sets == NULL ? 0 : fold->rules->kept->count;
+    struct views_keep *keep = fold->keep;
+    uint32_t count = keep->sets == NULL ? 0 : fold->rules->kept->count;
 
     views_young_drop(fold);
-    views_link_drop(&fold->changed);
+    views_link_drop(&keep->changed);
     for (uint32_t i = 0; i < count; i++) {
-        policy_set_free(fold->sets[i]);
+        policy_set_free(keep->sets[i]);
     }
     add_to_gauge(views->set_count, -(double)count);
-    free(fold->sets);
-    fold->sets = NULL;
-    view_constants_unref(fold->base);
-    fold->base = NULL;
-    fold->kept = false;
+    free(keep->sets);
+    keep->sets = NULL;
+    view_constants_unref(keep->base);
+    keep->base = NULL;
+    keep->kept = false;
 }
 
 void views_sets_unuse(struct views_fold *fold)
 {
-    struct views_tests *tests = fold->tests;
-
-    if (tests == NULL) {
+    if (fold->keep == NULL) {
         return;
     }
-    views_link_drop(&fold->loose);
+    struct views_tests *tests = fold->keep->tests;
+    views_link_drop(&fold->keep->loose);
     views_past_unuse(fold);
     views_sets_drop(fold);
-    fold->tests = NULL;
+    free(fold->keep);
+    fold->keep = NULL;
     if (--tests->users == 0) {
         (void)rt_map_remove_u64(fold->item.views->tests, tests->rules->serial);
         for (uint32_t i = 0; i < tests->rules->kept->count; i++) {
@@ -162,7 +166,7 @@ static void apply_record(struct views_fold *fold, uint32_t number,
                          const struct views_record *record)
 {
     const struct policy_kept_test *test = &fold->rules->kept->tests[number];
-    struct policy_values *set = fold->sets[number];
+    struct policy_values *set = fold->keep->sets[number];
     struct views_versions versions;
 
     if (test->table != record->relation->oid) {
@@ -195,15 +199,16 @@ static void catch_up(struct views_fold *fold, const struct xid_snapshot *snapsho
 static bool load_set(struct views_fold *fold, uint32_t number, const struct xid_snapshot *snapshot)
 {
     const struct policy_kept_test *test = &fold->rules->kept->tests[number];
-    const struct policy_binding *all = &fold->base->policy.binding;
+    struct views_keep *keep = fold->keep;
+    const struct policy_binding *all = &keep->base->policy.binding;
     const struct policy_value *value = &all->values[test->fold];
-    struct policy_binding *own = policy_arena_alloc(&fold->base->policy.arena, sizeof(*own));
+    struct policy_binding *own = policy_arena_alloc(&keep->base->policy.arena, sizeof(*own));
 
     *own = (struct policy_binding){ .count = test->members->fold_count,
                                     .values = all->values + test->first };
-    struct policy_values *set = policy_set_new(fold->tests->sets[number], own);
+    struct policy_values *set = policy_set_new(keep->tests->sets[number], own);
     policy_set_own(set, fold);
-    fold->sets[number] = set;
+    keep->sets[number] = set;
     return value->state == VALUE_KNOWN && value->kind == POLICY_KIND_ARRAY &&
            policy_set_load(set, value->text, value->len, snapshot);
 }
@@ -211,8 +216,9 @@ static bool load_set(struct views_fold *fold, uint32_t number, const struct xid_
 bool views_sets_current(const struct views_fold *fold)
 {
     for (uint32_t i = 0; i < fold->rules->kept->count; i++) {
-        if (policy_set_state(fold->sets[i]) != POLICY_SET_CURRENT ||
-            policy_set_list(fold->sets[i])->count > VIEWS_SET_MAX) {
+        const struct policy_values *set = fold->keep->sets[i];
+        if (policy_set_state(set) != POLICY_SET_CURRENT ||
+            policy_set_list(set)->count > VIEWS_SET_MAX) {
             return false;
         }
     }
@@ -224,7 +230,7 @@ static bool load_sets(struct views_fold *fold, const struct xid_snapshot *snapsh
     uint32_t count = fold->rules->kept->count;
     bool good = true;
 
-    fold->sets = rt_alloc(count * sizeof(struct policy_values *));
+    fold->keep->sets = rt_alloc(count * sizeof(struct policy_values *));
     add_to_gauge(fold->item.views->set_count, count);
     for (uint32_t i = 0; i < count; i++) {
         good = load_set(fold, i, snapshot) && good;
@@ -239,26 +245,27 @@ bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *a
                      const struct xid_snapshot *snapshot, uint64_t journal)
 {
     struct views *views = fold->item.views;
+    struct views_keep *keep = fold->keep;
 
     if (snapshot == NULL || !views_journal_covers(&views->journal, journal, snapshot) ||
         !views_past_take(fold, snapshot)) {
         return false;
     }
     views_sets_drop(fold);
-    fold->base = rt_alloc(sizeof(*fold->base));
-    fold->base->refs = 1;
+    keep->base = rt_alloc(sizeof(*keep->base));
+    keep->base->refs = 1;
     bool good =
-        policy_fold_read(&fold->base->policy, fold->rules->kept->asked, answer->text, answer->len);
-    fold->kept = good && !fold->base->policy.binding.refused && load_sets(fold, snapshot);
-    if (fold->kept) {
-        views_link_drop(&fold->loose);
+        policy_fold_read(&keep->base->policy, fold->rules->kept->asked, answer->text, answer->len);
+    keep->kept = good && !keep->base->policy.binding.refused && load_sets(fold, snapshot);
+    if (keep->kept) {
+        views_link_drop(&keep->loose);
         young_add(fold);
         (void)views_use_constants(fold, views_sets_constants(fold));
         return true;
     }
-    fold->base->refs++;
-    (void)views_use_constants(fold, fold->base);
+    keep->base->refs++;
+    (void)views_use_constants(fold, keep->base);
     views_sets_drop(fold);
-    views_link_add(&views->loose, &fold->loose, fold);
+    views_link_add(&views->loose, &keep->loose, fold);
     return !misses(fold, snapshot);
 }

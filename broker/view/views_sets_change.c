@@ -18,7 +18,7 @@ static void settle(struct views *views, uint32_t xid)
     while (xid != 0 && fold != NULL && fold->seen != NULL &&
            xid_snapshot_is_past(&fold->seen->snapshot, xid)) {
         for (uint32_t i = 0; i < fold->rules->kept->count; i++) {
-            policy_set_settled(fold->sets[i]);
+            policy_set_settled(fold->keep->sets[i]);
         }
         views_young_drop(fold);
         fold = views->young;
@@ -115,7 +115,7 @@ static void note_changed(struct views *views)
             struct policy_values *set = NULL;
             while ((set = policy_sets_changed(at->sets[i])) != NULL) {
                 struct views_fold *fold = policy_set_user(set);
-                views_link_add(&views->changed, &fold->changed, fold);
+                views_link_add(&views->changed, &fold->keep->changed, fold);
             }
         }
     }
@@ -142,7 +142,7 @@ static void lose(struct views_fold *fold)
     views_sets_drop(fold);
     views_seen_unref(fold->seen);
     fold->seen = NULL;
-    views_link_add(&views->loose, &fold->loose, fold);
+    views_link_add(&views->loose, &fold->keep->loose, fold);
     rt_counter_add(views->set_losses, 1);
 }
 
@@ -162,7 +162,7 @@ static void deliver_changed(struct views *views)
 {
     while (views->changed != NULL) {
         struct views_fold *fold = views->changed->owner;
-        views_link_drop(&fold->changed);
+        views_link_drop(&fold->keep->changed);
         if (!views_sets_current(fold)) {
             lose(fold);
         } else if (views_use_constants(fold, views_sets_constants(fold))) {

@@ -64,22 +64,24 @@ struct view_constants *views_sets_constants(const struct views_fold *fold)
 {
     struct view_constants *made = rt_alloc(sizeof(*made) + sizeof(struct view_constants *));
     const struct policy_kept *kept = fold->rules->kept;
+    struct view_constants *base = fold->keep->base;
     uint32_t count = fold->rules->program->fold_count;
     struct policy_value *values =
         policy_arena_alloc(&made->policy.arena, (count + 1) * sizeof(*values));
 
     made->refs = 1;
     made->based = true;
-    made->base[0] = fold->base;
-    fold->base->refs++;
-    memcpy(values, fold->base->policy.binding.values, count * sizeof(*values));
+    made->base[0] = base;
+    base->refs++;
+    memcpy(values, base->policy.binding.values, count * sizeof(*values));
     for (uint32_t i = 0; i < kept->count; i++) {
-        values[kept->tests[i].fold] = array_of(&made->policy.arena, policy_set_list(fold->sets[i]));
+        values[kept->tests[i].fold] =
+            array_of(&made->policy.arena, policy_set_list(fold->keep->sets[i]));
     }
     for (uint32_t i = 0; i < count; i++) {
         made->policy.binding.errors |= values[i].state == VALUE_ERROR;
     }
-    made->policy.error = made->policy.binding.errors ? fold->base->policy.error : NULL;
+    made->policy.error = made->policy.binding.errors ? base->policy.error : NULL;
     made->policy.binding.values = values;
     made->policy.binding.count = count;
     return made;

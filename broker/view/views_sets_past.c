@@ -15,15 +15,16 @@
 static void note_unsure(struct views_fold *fold, bool unsure)
 {
     struct views *views = fold->item.views;
+    struct views_link *link = &fold->keep->unsure;
 
-    if (unsure == (fold->unsure.at != NULL)) {
+    if (unsure == (link->at != NULL)) {
         return;
     }
     rt_gauge_set(views->unsure_count, views->unsure_count->value + (unsure ? 1 : -1));
     if (unsure) {
-        views_link_add(&views->unsure, &fold->unsure, fold);
+        views_link_add(&views->unsure, link, fold);
     } else {
-        views_link_drop(&fold->unsure);
+        views_link_drop(link);
     }
 }
 
@@ -34,7 +35,7 @@ void views_past_unuse(struct views_fold *fold)
 
 bool views_past_take(struct views_fold *fold, const struct xid_snapshot *snapshot)
 {
-    struct views_tests *tests = fold->tests;
+    struct views_tests *tests = fold->keep->tests;
     rt_usec now = rt_now();
 
     if (tests->past == VIEWS_PAST_UNKNOWN) {
@@ -65,7 +66,7 @@ static void ask_unsure(struct views *views, uint64_t xmin)
 {
     for (struct views_link *at = views->unsure; at != NULL; at = at->next) {
         struct views_fold *fold = at->owner;
-        if (xmin >= fold->tests->past) {
+        if (xmin >= fold->keep->tests->past) {
             views_ask(&fold->item); /* once: as long as it is under way, it is not asked again */
         }
     }
@@ -107,7 +108,7 @@ static struct views_fold *any_fold(struct views *views)
     struct views_folds all = { .identities = rt_map_begin(views->identities) };
     struct views_fold *fold = views_folds_next(&all);
 
-    while (fold != NULL && fold->tests == NULL) {
+    while (fold != NULL && fold->keep == NULL) {
         fold = views_folds_next(&all);
     }
     return fold;

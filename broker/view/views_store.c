@@ -312,7 +312,7 @@ bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
 {
     const struct view_constants *last = fold->constants;
 
-    if (fold->tests == NULL) {
+    if (fold->keep == NULL) {
         read_constants(fold, answer);
     } else if (!views_sets_take(fold, answer, known ? &seen->snapshot : NULL, journal)) {
         return false;
@@ -323,7 +323,7 @@ bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
     if (fold->constants != last) {
         note_errors(fold);
     }
-    if (fold->constants != last && fold->tests != NULL) { /* no change will tell them */
+    if (fold->constants != last && fold->keep != NULL) { /* no change will tell them */
         views_note_due(fold);
         rt_defer_schedule(fold->item.views->settle);
     }
