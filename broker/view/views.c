@@ -15,19 +15,24 @@
 
 #define TICK (100 * RT_MSEC)
 
+static struct views *views_of(const struct view_watch *watch)
+{
+    return watch->name->views;
+}
+
 /* --- waiting ------------------------------------------------------------------------------------- */
 
 static void look_again(struct view_watch *watch)
 {
     views_link_drop(&watch->wait->item);
-    views_link_add(&watch->views->dirty, &watch->wait->look, watch);
-    rt_defer_schedule(watch->views->settle);
+    views_link_add(&views_of(watch)->dirty, &watch->wait->look);
+    rt_defer_schedule(views_of(watch)->settle);
 }
 
 void views_wake(struct views_item *item)
 {
-    while (item->waiting != NULL) {
-        look_again(item->waiting->owner);
+    while (item->question != NULL && item->question->waiting != NULL) {
+        look_again(VIEWS_OWNER(item->question->waiting, struct views_wait, item)->watch);
     }
 }
 
@@ -37,11 +42,12 @@ static void start(struct view_watch *watch)
 
     if (wait == NULL) {
         wait = rt_alloc(sizeof(*wait));
+        wait->watch = watch;
         watch->wait = wait;
     }
     wait->late = false;
-    wait->deadline = rt_now() + watch->views->config.deadline;
-    views_link_add(&watch->views->unready, &wait->unready, watch);
+    wait->deadline = rt_now() + views_of(watch)->config.deadline;
+    views_link_add(&views_of(watch)->unready, &wait->unready);
     look_again(watch);
 }
 
@@ -62,7 +68,7 @@ static void stop(struct view_watch *watch)
 
 static void refuse(struct view_watch *watch, int code, const char *message)
 {
-    struct views *views = watch->views;
+    struct views *views = views_of(watch);
 
     stop(watch);
     view_unref(watch->view);
@@ -78,7 +84,7 @@ static struct views_filter *filter_of(const struct view_watch *watch)
 
 static void deliver(struct view_watch *watch)
 {
-    struct views *views = watch->views;
+    struct views *views = views_of(watch);
     struct view_constants *constants = watch->fold == NULL ? NULL : watch->fold->constants;
     struct filter_program *filter = filter_of(watch) == NULL ? NULL : filter_of(watch)->program;
     const struct view *last = watch->view;
@@ -96,7 +102,7 @@ static void deliver(struct view_watch *watch)
 
 static void refuse_late(struct view_watch *watch)
 {
-    const char *trouble = pg_pool_trouble(watch->views->config.pool);
+    const char *trouble = pg_pool_trouble(views_of(watch)->config.pool);
 
     refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED,
            trouble != NULL ? "database is not reachable; try again later"
@@ -132,13 +138,13 @@ void views_deliver(struct view_watch *watch)
 /* True: there is an answer. False: the watch waits for it, or was refused. */
 static bool have(struct view_watch *watch, struct views_item *item)
 {
-    if (item->trouble != NULL) {
-        refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED, item->trouble);
+    if (views_trouble(item) != NULL) {
+        refuse(watch, WIRE_CODE_SUBSCRIPTION_FAILED, views_trouble(item));
         return false;
     }
     if (!item->answered) {
         views_ask(item);
-        views_link_add(&item->waiting, &watch->wait->item, watch);
+        views_link_add(&views_question(item)->waiting, &watch->wait->item);
     }
     return item->answered;
 }
@@ -173,7 +179,7 @@ static bool choose_filter(struct view_watch *watch)
     wish->recheck = false;
     wish->filter = NULL;
     if (parsed.node_count > 0) {
-        wish->filter = views_use_filter(watch->views, wish->table, &parsed);
+        wish->filter = views_use_filter(views_of(watch), wish->table, &parsed);
     } else {
         filter_fini(&parsed);
     }
@@ -215,7 +221,8 @@ static void look(struct view_watch *watch)
         refuse_late(watch);
         return;
     }
-    if (watch->fold != NULL && !watch->fold->item.answered && watch->fold->item.trouble == NULL) {
+    if (watch->fold != NULL && !watch->fold->item.answered &&
+        views_trouble(&watch->fold->item) == NULL) {
         views_ask(&watch->fold->item); /* together with the filter */
     }
     if (have_filter(watch) && (watch->fold == NULL || have(watch, &watch->fold->item))) {
@@ -228,7 +235,7 @@ static void on_settle(void *ctx)
     struct views *views = ctx;
 
     while (views->dirty != NULL) {
-        look(views->dirty->owner);
+        look(VIEWS_OWNER(views->dirty, struct views_wait, look)->watch);
     }
     views_deliver_due(views);
     views_pump(views);
@@ -240,10 +247,10 @@ static void on_tick(void *ctx)
     rt_usec now = rt_now();
 
     for (struct views_link *at = views->unready; at != NULL; at = at->next) {
-        struct view_watch *watch = at->owner;
-        if (watch->wait->deadline <= now) {
-            watch->wait->late = true;
-            look_again(watch);
+        struct views_wait *wait = VIEWS_OWNER(at, struct views_wait, unready);
+        if (wait->deadline <= now) {
+            wait->late = true;
+            look_again(wait->watch);
         }
     }
     views_past_tick(views, now);
@@ -266,9 +273,10 @@ static void use_fold(struct view_watch *watch)
     watch->fold = NULL;
     views_link_drop(&watch->of_fold);
     if (watch->access->rules != NULL && watch->identity != NULL) {
-        watch->fold = views_use_fold(watch->views, watch->access, watch->identity, watch->name);
-        views_link_add(&watch->fold->watches, &watch->of_fold, watch);
+        watch->fold = views_use_fold(views_of(watch), watch->access, watch->identity);
     }
+    views_link_add(watch->fold != NULL ? &watch->fold->watches : &views_of(watch)->foldless,
+                   &watch->of_fold);
     views_unuse(before == NULL ? NULL : &before->item);
 }
 
@@ -300,14 +308,12 @@ struct view_watch *views_watch(struct views *views, const struct view_want *want
 {
     struct view_watch *watch = rt_alloc(sizeof(*watch));
 
-    watch->views = views;
     watch->user = user;
     watch->access = access_ref(want->access);
     watch->identity = views_intern(views, want);
     watch->name = views_name(views, want->schema, want->table);
     watch->wish = wish_new(views, want);
     use_fold(watch);
-    views_link_add(&views->watches, &watch->link, watch);
     start(watch);
     return watch;
 }
@@ -318,9 +324,7 @@ void views_unwatch(struct view_watch *watch)
         return;
     }
     stop(watch);
-    views_link_drop(&watch->link);
     views_link_drop(&watch->of_fold);
-    views_link_drop(&watch->due);
     views_unuse(watch->fold == NULL ? NULL : &watch->fold->item);
     wish_free(watch->wish);
     view_unref(watch->view);
@@ -335,7 +339,7 @@ void views_unwatch(struct view_watch *watch)
 /* What the catalog said of the columns may be out of date as well. */
 static void doubt_table(struct views_table *table)
 {
-    table->again = table->item.state == VIEWS_FLYING;
+    table->item.again = table->item.state == VIEWS_FLYING;
     table->item.answered = false;
     views_ask(&table->item);
 }
@@ -365,7 +369,7 @@ void views_refold(struct views_fold *fold, uint32_t xid)
     if (xid != 0) {
         views_fold_want(fold, xid);
     } else {
-        fold->again = fold->item.state != VIEWS_IDLE && fold->item.state != VIEWS_QUEUED;
+        fold->item.again = fold->item.state == VIEWS_FLYING;
     }
     fold->item.answered = false;
     views_ask(&fold->item);
@@ -393,46 +397,6 @@ bool views_is_kept(const struct view_watch *watch)
 
 /* --- all of them --------------------------------------------------------------------------------- */
 
-static void register_metrics(struct views *views, struct rt_metrics *metrics)
-{
-    views->folded = rt_counter_new(metrics, "pgtide_broker_folds_total", NULL,
-                                   "constants of identities read from PostgreSQL");
-    views->cast = rt_counter_new(metrics, "pgtide_broker_filters_cast_total", NULL,
-                                 "filters whose values PostgreSQL has cast");
-    views->statements = rt_counter_new(metrics, "pgtide_broker_view_statements_total", NULL,
-                                       "statements sent to make views");
-    views->retries = rt_counter_new(metrics, "pgtide_broker_view_retries_total", NULL,
-                                    "pauses because a statement for views failed, or its snapshot "
-                                    "was too old");
-    views->refused = rt_counter_new(metrics, "pgtide_broker_views_refused_total", NULL,
-                                    "views that could not be made");
-    views->unplanned = rt_counter_new(
-        metrics, "pgtide_broker_policies_refused_total", NULL,
-        "times PostgreSQL refused to plan or run a table's policies for an identity, "
-        "which was told so");
-    views->raised = rt_counter_new(
-        metrics, "pgtide_broker_policy_errors_total", NULL,
-        "identities for which a part of a table's policies raises an error: they see "
-        "less, or nothing");
-    views->set_count =
-        rt_gauge_new(metrics, "pgtide_broker_policy_sets", NULL,
-                     "sets of membership tests in policies kept from the stream, one "
-                     "for each identity and test");
-    views->set_changes = rt_counter_new(metrics, "pgtide_broker_policy_set_changes_total", NULL,
-                                        "changes of tables in membership tests applied to the sets "
-                                        "that are kept");
-    views->set_losses =
-        rt_counter_new(metrics, "pgtide_broker_policy_sets_lost_total", NULL,
-                       "sets of membership tests that a change could not be applied "
-                       "to, to be read from PostgreSQL again");
-    views->unsure_count =
-        rt_gauge_new(metrics, "pgtide_broker_policy_sets_unsure", NULL,
-                     "identities whose sets may lack a commit that was not visible yet when their "
-                     "table began to be followed; they are read again when it must be");
-    views->identity_count = rt_gauge_new(metrics, "pgtide_broker_view_identities", NULL,
-                                         "different identities (role and claims) with views");
-}
-
 struct views *views_new(const struct views_config *config)
 {
     struct views *views = rt_alloc(sizeof(*views));
@@ -456,9 +420,34 @@ struct views *views_new(const struct views_config *config)
     views->settle = rt_defer_new(config->loop, on_settle, views);
     views->tick = rt_timer_new(config->loop, on_tick, views);
     views->retry = rt_timer_new(config->loop, on_retry, views);
-    register_metrics(views, config->metrics);
+    views_register(views, config->metrics);
     rt_timer_set(views->tick, TICK, TICK);
     return views;
+}
+
+static void unwatch_list(struct views_link *const *list)
+{
+    while (*list != NULL) {
+        views_unwatch(VIEWS_OWNER(*list, struct view_watch, of_fold));
+    }
+}
+
+/* A fold, and its identity, are gone with the last of its watches: they are held until the next one is known. */
+static void unwatch_all(struct views *views)
+{
+    unwatch_list(&views->foldless);
+    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+    struct views_fold *fold = views_folds_next(&all);
+    while (fold != NULL) {
+        fold->item.users++;
+        unwatch_list(&fold->watches);
+        if (fold->keep != NULL) {
+            unwatch_list(&fold->keep->due);
+        }
+        struct views_fold *next = views_folds_next(&all);
+        views_unuse(&fold->item);
+        fold = next;
+    }
 }
 
 void views_free(struct views *views)
@@ -466,10 +455,7 @@ void views_free(struct views *views)
     if (views == NULL) {
         return;
     }
-    for (struct views_link *at = views->watches, *next = NULL; at != NULL; at = next) {
-        next = at->next;
-        views_unwatch(at->owner);
-    }
+    unwatch_all(views);
     views_land_all(views);
     views_let_identities_go(views);
     views_name_unref(views->name);

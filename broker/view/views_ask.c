@@ -27,9 +27,9 @@ static void enqueue(struct views_item *item)
     struct views_queue *queue = queue_of(item->views, item->kind == VIEWS_FOLD);
 
     item->state = VIEWS_QUEUED;
-    item->next = NULL;
+    views_question(item)->next = NULL;
     *queue->last = item;
-    queue->last = &item->next;
+    queue->last = &item->question->next;
 }
 
 /* NULL: nothing. Those that nobody wants any more are freed on the way. */
@@ -37,7 +37,7 @@ static struct views_item *dequeue(struct views_queue *queue)
 {
     while (queue->first != NULL) {
         struct views_item *item = queue->first;
-        queue->first = item->next;
+        queue->first = item->question->next;
         if (queue->first == NULL) {
             queue->last = &queue->first;
         }
@@ -50,13 +50,20 @@ static struct views_item *dequeue(struct views_queue *queue)
     return NULL;
 }
 
+static void forget_trouble(struct views_item *item)
+{
+    if (item->question != NULL) {
+        free(item->question->trouble);
+        item->question->trouble = NULL;
+    }
+}
+
 void views_ask(struct views_item *item)
 {
     if (item->state == VIEWS_IDLE) {
         item->errors = 0;
         item->solo = false;
-        free(item->trouble);
-        item->trouble = NULL;
+        forget_trouble(item);
         enqueue(item);
     }
     rt_defer_schedule(item->views->settle);
@@ -113,8 +120,8 @@ static void give_up(struct views_item *item, const char *why)
     if (item->answered) {
         return; /* asked for once more, to be sure: what there is stays good */
     }
-    free(item->trouble);
-    item->trouble = rt_strdup(why);
+    forget_trouble(item);
+    views_question(item)->trouble = rt_strdup(why);
     item->answered = false;
     views_wake(item);
 }
@@ -162,9 +169,9 @@ static void send_folds(struct views_flight *flight)
     for (uint32_t i = 0; i < flight->count; i++) {
         const struct views_fold *fold = (const struct views_fold *)flight->items[i];
         const struct policy_rules *rules = fold->rules;
-        folds[i] =
-            (struct policy_fold){ fold->keep != NULL ? rules->kept->asked : rules->program,
-                                  &fold->identity->policy, fold->name->schema, fold->name->table };
+        const struct views_name *name = views_fold_name(fold);
+        folds[i] = (struct policy_fold){ fold->keep != NULL ? rules->kept->asked : rules->program,
+                                         &fold->identity->policy, name->schema, name->table };
     }
     flight->journal = views_journal_oldest(&flight->views->journal);
     flight->number = ++flight->views->sent;
@@ -253,6 +260,11 @@ static void on_error(struct views_flight *flight, const PGresult *result, const 
     rest(flight->views);
 }
 
+static bool wants(const struct views_fold *fold)
+{
+    return fold->item.question != NULL && fold->item.question->xid_count > 0;
+}
+
 static void on_folds(struct views_flight *flight, const PGresult *result)
 {
     struct policy_answers answers;
@@ -274,10 +286,10 @@ static void on_folds(struct views_flight *flight, const PGresult *result)
         if (!land(&fold->item)) {
             continue;
         }
-        if (fold->again) {
-            fold->again = false;
+        if (fold->item.again) {
+            fold->item.again = false;
             enqueue(&fold->item);
-        } else if ((fold->xid_count > 0 && !(known && views_fold_sees(fold, &seen->snapshot))) ||
+        } else if ((wants(fold) && !(known && views_fold_sees(fold, &seen->snapshot))) ||
                    !views_fold_take(fold, &answers.texts[i], seen, known, flight->journal)) {
             unseen = true;
             enqueue(&fold->item);
@@ -340,12 +352,13 @@ static void on_table(struct views_flight *flight, const PGresult *result)
         filter_columns_unref(columns);
         free(text);
     }
-    table->item.answered = !table->again;
-    if (table->again) {
-        table->again = false;
+    table->item.answered = !table->item.again;
+    if (table->item.again) {
+        table->item.again = false;
         enqueue(&table->item);
     } else {
         views_wake(&table->item);
+        views_question_done(&table->item);
     }
 }
 
@@ -363,6 +376,7 @@ static void on_filter(struct views_flight *flight, const PGresult *result)
             filter->item.answered = true;
             rt_counter_add(flight->views->cast, 1);
             views_wake(&filter->item);
+            views_question_done(&filter->item);
         }
     } else if (retry) {
         on_error(flight, result, "the filter could not be read");
@@ -423,7 +437,7 @@ static size_t flights_for(const struct views_queue *queue, size_t each)
     const struct views_item *item = queue->first;
     size_t count = 0;
 
-    for (; item != NULL && count < each * VIEWS_FLIGHTS; item = item->next) {
+    for (; item != NULL && count < each * VIEWS_FLIGHTS; item = item->question->next) {
         count++;
     }
     return (count + each - 1) / each;

@@ -1,7 +1,9 @@
 /* broker/view/views_impl.h - what the files of views.h share. Not for others.
  *
  *   views.c         watches: what each waits for, its deadline, its view
+ *   views_metrics.c what they count
  *   views_store.c   identities, folds, tables and filters: each thing once, as long as somebody uses it
+ *   views_item.c    what those are put together from: places in lists, questions, names
  *   views_ask.c     the questions: which are sent together, and what becomes of their answers
  *   views_sets.c    sets of membership tests, kept from the stream: loaded with a fold; _rows, _change: changed with their tables;
  *                   _make: given to views
@@ -14,6 +16,8 @@
  */
 #ifndef PGTIDE_BROKER_VIEW_VIEWS_IMPL_H
 #define PGTIDE_BROKER_VIEW_VIEWS_IMPL_H
+
+#include <stddef.h>
 
 #include "broker/claims.h"
 #include "broker/match/filter_sql.h"
@@ -51,27 +55,37 @@ enum {
 struct views_link {
     struct views_link *next;
     struct views_link **at;
-    void *owner;
 };
 
-void views_link_add(struct views_link **list, struct views_link *link, void *owner);
+void views_link_add(struct views_link **list, struct views_link *link);
 void views_link_drop(struct views_link *link);
+/* What a link is the member of. */
+#define VIEWS_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 enum views_kind { VIEWS_FOLD, VIEWS_TABLE, VIEWS_FILTER };
 enum views_state { VIEWS_IDLE, VIEWS_QUEUED, VIEWS_FLYING };
 
 struct views_item {
     struct views *views;
-    enum views_kind kind;
-    enum views_state state;
-    bool answered; /* what there is, is good */
-    bool solo;     /* asked alone: a batch with it failed */
-    bool dead;     /* nobody uses it, but it flies */
-    unsigned errors;
-    char *trouble; /* why it will not be answered; NULL: it may */
+    struct views_question
+        *question; /* NULL: nobody waits for its answer, and there is no trouble */
     uint32_t users;
+    uint8_t kind;  /* enum views_kind */
+    uint8_t state; /* enum views_state */
+    uint8_t errors;
+    bool answered : 1; /* what there is, is good */
+    bool solo : 1;     /* asked alone: a batch with it failed */
+    bool dead : 1;     /* nobody uses it, but it flies */
+    bool again : 1;    /* the answer that is under way does not count */
+};
+
+/* Of an item that is being asked: most are not, most of the time. */
+struct views_question {
+    char *trouble;              /* why it will not be answered; NULL: it may */
     struct views_link *waiting; /* watches, by their `wait->item` */
     struct views_item *next;    /* in the queue, while QUEUED */
+    uint32_t *xids;             /* that an answer must see; owned */
+    uint32_t xid_count;
 };
 
 /* Interned by hash; equal hashes are chained. */
@@ -87,6 +101,7 @@ struct views_identity {
 
 /* Of a table; counted, and shared by those that come one after the other. */
 struct views_name {
+    struct views *views;
     uint32_t refs;
     const char *schema;
     const char *table;
@@ -98,18 +113,14 @@ struct views_fold {
     struct policy_rules *rules;
     struct view_identity *identity;
     struct view_constants *constants; /* NULL until answered */
-    uint64_t hash[2];                 /* of the text they were read from */
     struct views_seen *seen;
-    uint32_t *xids; /* that an answer must see; owned */
-    uint32_t xid_count;
-    bool again; /* the answer that is under way does not count */
-    struct views_name *name;
-    struct views_link *watches; /* by their `of_fold` */
+    struct views_link *watches; /* by their `of_fold`; those in keep->due are not here */
     struct views_keep *keep;    /* NULL: its rules have no sets that can be kept */
 };
 
 /* What only a fold needs whose rules have sets that can be kept: as long as it is used. */
 struct views_keep {
+    struct views_fold *fold;
     struct views_tests *tests;
     struct policy_values **sets; /* one for each test; NULL unless `kept`, or being loaded */
     struct view_constants *base; /* what was read with the sets; their own constants are in it */
@@ -118,6 +129,8 @@ struct views_keep {
     struct views_link loose;       /* in views->loose: answered, but not kept */
     struct views_link unsure;      /* in views->unsure: answered, perhaps too early */
     struct views_link changed;     /* in views->changed */
+    struct views_link *due;        /* watches, by their `of_fold`: its constants changed */
+    struct views_link has_due;     /* in views->due */
     struct views_fold *young_next; /* in views->young: its sets' snapshot still counts */
     struct views_fold *young_previous;
 };
@@ -144,7 +157,6 @@ struct views_table {
     char *table;
     struct filter_columns *columns; /* NULL until answered */
     char *text;                     /* what they were read from */
-    bool again;                     /* asked for once more while flying */
 };
 
 struct views_filter {
@@ -168,6 +180,7 @@ struct views_wish {
 
 /* Of a watch that waits for its view: most do not, most of the time. */
 struct views_wait {
+    struct view_watch *watch;
     rt_usec deadline;
     bool late;                 /* past it */
     struct views_link unready; /* in views->unready */
@@ -176,7 +189,6 @@ struct views_wait {
 };
 
 struct view_watch {
-    struct views *views;
     void *user;
     struct access *access;
     struct view_identity *identity;
@@ -185,9 +197,7 @@ struct view_watch {
     struct views_name *name;
     struct view *view;         /* last given; NULL */
     struct views_wait *wait;   /* NULL: it has its answer */
-    struct views_link link;    /* in views->watches */
-    struct views_link of_fold; /* in its fold's list */
-    struct views_link due;     /* in views->due: its fold's constants changed */
+    struct views_link of_fold; /* in a list of its fold, or in views->foldless */
 };
 
 /* A lease, and what it is being asked. */
@@ -215,8 +225,8 @@ struct views {
     struct rt_map *tables;     /* by name */
     struct rt_map *filters;    /* by table, columns and text */
     uint64_t next_identity;
-    struct views_name *name; /* the last one that was used; NULL */
-    struct views_link *watches;
+    struct views_name *name;     /* the last one that was used; NULL */
+    struct views_link *foldless; /* watches without a fold, by their `of_fold` */
     struct views_link *unready;
     struct views_link *dirty;
     struct rt_map *tests; /* by serial of the rules */
@@ -225,7 +235,7 @@ struct views {
     struct views_link *unsure;
     rt_usec unsure_at; /* one of those is asked for again; 0: not set */
     struct views_link *changed;
-    struct views_link *due;
+    struct views_link *due;   /* folds whose keep->due says whom they concern */
     struct views_fold *young; /* the oldest */
     struct views_fold *youngest;
     struct views_journal journal;
@@ -255,6 +265,9 @@ struct views {
     struct rt_gauge *identity_count;
 };
 
+/* views_metrics.c */
+void views_register(struct views *views, struct rt_metrics *metrics);
+
 /* views_claims.c. NULL: the claims cannot be given to PostgreSQL. Takes a reference to them; else one piece of memory, refs 1. */
 struct views_identity *views_identity_new(const char *role, struct claims *claims,
                                           const char *const *settings);
@@ -263,9 +276,10 @@ struct views_identity *views_identity_new(const char *role, struct claims *claim
 struct view_identity *views_intern(struct views *views, const struct view_want *want);
 void views_let_identities_go(struct views *views); /* those that outlive the views */
 struct views_fold *views_use_fold(struct views *views, struct access *access,
-                                  struct view_identity *identity, struct views_name *name);
+                                  struct view_identity *identity);
 struct views_name *views_name(struct views *views, const char *schema, const char *table);
-void views_name_unref(struct views_name *name); /* NULL is fine */
+const struct views_name *views_fold_name(const struct views_fold *fold); /* of one that is used */
+void views_name_unref(struct views_name *name);                          /* NULL is fine */
 /* All folds that somebody uses: `identities` from the beginning, `last` NULL. NULL at the end. Nothing is used or unused meanwhile. */
 struct views_folds {
     struct rt_map_iter identities;
@@ -277,6 +291,15 @@ struct views_table *views_use_table(struct views *views, const char *schema, con
 struct views_filter *views_use_filter(struct views *views, struct views_table *table,
                                       struct filter *parsed);
 void views_unuse(struct views_item *item); /* NULL is fine */
+static inline const char *views_trouble(const struct views_item *item)
+{
+    return item->question == NULL ? NULL : item->question->trouble;
+}
+/* The item's, made if need be. */
+struct views_question *views_question(struct views_item *item);
+/* Frees it, if nothing is in it: after an answer. */
+void views_question_done(struct views_item *item);
+void views_question_free(struct views_item *item);
 /* After it has landed, with nobody using it. */
 void views_item_free(struct views_item *item);
 void views_fold_want(struct views_fold *fold, uint32_t xid);
@@ -308,7 +331,7 @@ void views_young_drop(struct views_fold *fold); /* that is in views->young, or n
 const struct policy_kept_test *views_test_of(const struct policy_kept *kept, uint32_t oid);
 
 /* views_sets_change.c: the constants are others: their watches are given another view by views_deliver_due(). */
-void views_note_due(const struct views_fold *fold);
+void views_note_due(struct views_fold *fold);
 void views_deliver_due(struct views *views);
 
 /* views_sets_past.c. False: the answer may be too early, and another one is to be waited for. */

@@ -44,6 +44,7 @@ void views_sets_use(struct views_fold *fold)
     }
     tests->users++;
     fold->keep = rt_alloc(sizeof(*fold->keep));
+    fold->keep->fold = fold;
     fold->keep->tests = tests;
 }
 
@@ -112,6 +113,7 @@ void views_sets_unuse(struct views_fold *fold)
     }
     struct views_tests *tests = fold->keep->tests;
     views_link_drop(&fold->keep->loose);
+    views_link_drop(&fold->keep->has_due);
     views_past_unuse(fold);
     views_sets_drop(fold);
     free(fold->keep);
@@ -266,6 +268,6 @@ bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *a
     keep->base->refs++;
     (void)views_use_constants(fold, keep->base);
     views_sets_drop(fold);
-    views_link_add(&views->loose, &keep->loose, fold);
+    views_link_add(&views->loose, &keep->loose);
     return !misses(fold, snapshot);
 }

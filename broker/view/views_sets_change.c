@@ -115,23 +115,44 @@ static void note_changed(struct views *views)
             struct policy_values *set = NULL;
             while ((set = policy_sets_changed(at->sets[i])) != NULL) {
                 struct views_fold *fold = policy_set_user(set);
-                views_link_add(&views->changed, &fold->keep->changed, fold);
+                views_link_add(&views->changed, &fold->keep->changed);
             }
         }
     }
 }
 
 /* Watches whose view is on its way get it by the constants of that moment. */
-void views_note_due(const struct views_fold *fold)
+void views_note_due(struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views_keep *keep = fold->keep;
 
-    for (struct views_link *at = fold->watches; at != NULL; at = at->next) {
-        struct view_watch *watch = at->owner;
+    for (struct views_link *at = fold->watches, *next = NULL; at != NULL; at = next) {
+        const struct view_watch *watch = VIEWS_OWNER(at, struct view_watch, of_fold);
+        next = at->next;
         if (watch->wait == NULL && watch->view != NULL) {
-            views_link_add(&views->due, &watch->due, watch);
+            views_link_drop(at);
+            views_link_add(&keep->due, at);
         }
     }
+    if (keep->due != NULL) {
+        views_link_add(&fold->item.views->due, &keep->has_due);
+    }
+}
+
+/* The next one that is due, which is its fold's again; NULL: none is left. */
+static struct view_watch *take_due(struct views *views)
+{
+    while (views->due != NULL) {
+        struct views_keep *keep = VIEWS_OWNER(views->due, struct views_keep, has_due);
+        struct views_link *link = keep->due;
+        if (link != NULL) {
+            views_link_drop(link);
+            views_link_add(&keep->fold->watches, link);
+            return VIEWS_OWNER(link, struct view_watch, of_fold);
+        }
+        views_link_drop(&keep->has_due);
+    }
+    return NULL;
 }
 
 /* What it has was right until now; nothing tells when that ends but that a table is touched. */
@@ -142,16 +163,16 @@ static void lose(struct views_fold *fold)
     views_sets_drop(fold);
     views_seen_unref(fold->seen);
     fold->seen = NULL;
-    views_link_add(&views->loose, &fold->keep->loose, fold);
+    views_link_add(&views->loose, &fold->keep->loose);
     rt_counter_add(views->set_losses, 1);
 }
 
 /* on_view may unwatch any watch. */
 void views_deliver_due(struct views *views)
 {
-    while (views->due != NULL) {
-        struct view_watch *watch = views->due->owner;
-        views_link_drop(&watch->due);
+    struct view_watch *watch = NULL;
+
+    while ((watch = take_due(views)) != NULL) {
         if (watch->wait == NULL) {
             views_deliver(watch);
         }
@@ -161,7 +182,7 @@ void views_deliver_due(struct views *views)
 static void deliver_changed(struct views *views)
 {
     while (views->changed != NULL) {
-        struct views_fold *fold = views->changed->owner;
+        struct views_fold *fold = VIEWS_OWNER(views->changed, struct views_keep, changed)->fold;
         views_link_drop(&fold->keep->changed);
         if (!views_sets_current(fold)) {
             lose(fold);
@@ -186,16 +207,16 @@ static bool reads(const struct views_fold *fold, const uint32_t *oids, uint32_t 
 static void doubt_loose(struct views *views, const uint32_t *oids, uint32_t count, uint32_t xid,
                         uint64_t lsn)
 {
+    struct view_watch *watch = NULL;
+
     for (struct views_link *at = views->loose; at != NULL; at = at->next) {
-        struct views_fold *fold = at->owner;
+        struct views_fold *fold = VIEWS_OWNER(at, struct views_keep, loose)->fold;
         if (reads(fold, oids, count)) {
             views_refold(fold, xid);
             views_note_due(fold);
         }
     }
-    while (views->due != NULL) {
-        struct view_watch *watch = views->due->owner;
-        views_link_drop(&watch->due);
+    while ((watch = take_due(views)) != NULL) {
         views->config.events->on_doubt(views->config.ctx, watch->user, xid, lsn);
     }
 }

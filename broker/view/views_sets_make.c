@@ -94,12 +94,17 @@ static bool same_value(const struct policy_value *a, const struct policy_value *
            (a->text == NULL || memcmp(a->text, b->text, a->len) == 0);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 static bool same_constants(const struct view_constants *a, const struct view_constants *b)
 {
     const struct policy_binding *left = &a->policy.binding;
     const struct policy_binding *right = &b->policy.binding;
     bool same = left->count == right->count && left->refused == right->refused &&
-                left->errors == right->errors;
+                left->errors == right->errors && same_text(a->policy.error, b->policy.error);
 
     for (uint32_t i = 0; same && i < left->count; i++) {
         same = same_value(&left->values[i], &right->values[i]);

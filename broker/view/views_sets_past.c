@@ -22,7 +22,7 @@ static void note_unsure(struct views_fold *fold, bool unsure)
     }
     rt_gauge_set(views->unsure_count, views->unsure_count->value + (unsure ? 1 : -1));
     if (unsure) {
-        views_link_add(&views->unsure, link, fold);
+        views_link_add(&views->unsure, link);
     } else {
         views_link_drop(link);
     }
@@ -65,7 +65,7 @@ void views_past_forget(struct views *views)
 static void ask_unsure(struct views *views, uint64_t xmin)
 {
     for (struct views_link *at = views->unsure; at != NULL; at = at->next) {
-        struct views_fold *fold = at->owner;
+        struct views_fold *fold = VIEWS_OWNER(at, struct views_keep, unsure)->fold;
         if (xmin >= fold->keep->tests->past) {
             views_ask(&fold->item); /* once: as long as it is under way, it is not asked again */
         }
@@ -93,7 +93,8 @@ void views_past_seen(struct views *views, const struct xid_snapshot *snapshot)
 
 void views_past_tick(struct views *views, rt_usec now)
 {
-    struct views_fold *fold = views->unsure == NULL ? NULL : views->unsure->owner;
+    struct views_fold *fold =
+        views->unsure == NULL ? NULL : VIEWS_OWNER(views->unsure, struct views_keep, unsure)->fold;
 
     if (fold == NULL || views->unsure_at == 0) {
         views->unsure_at = fold == NULL ? 0 : now + VIEWS_PAST_REPEAT;

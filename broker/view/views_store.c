@@ -9,33 +9,6 @@
 #include "runtime/map.h"
 #include "runtime/metrics.h"
 
-void views_link_add(struct views_link **list, struct views_link *link, void *owner)
-{
-    if (link->at != NULL) {
-        return;
-    }
-    link->owner = owner;
-    link->next = *list;
-    link->at = list;
-    if (link->next != NULL) {
-        link->next->at = &link->next;
-    }
-    *list = link;
-}
-
-void views_link_drop(struct views_link *link)
-{
-    if (link->at == NULL) {
-        return;
-    }
-    *link->at = link->next;
-    if (link->next != NULL) {
-        link->next->at = link->at;
-    }
-    link->at = NULL;
-    link->next = NULL;
-}
-
 /* --- identities ---------------------------------------------------------------------------------- */
 
 static uint64_t identity_hash(const struct views *views, const char *role, struct wire_span claims)
@@ -128,37 +101,12 @@ struct view_identity *views_intern(struct views *views, const struct view_want *
 static void init_item(struct views *views, struct views_item *item, enum views_kind kind)
 {
     item->views = views;
-    item->kind = kind;
+    item->kind = (uint8_t)kind;
     item->users = 1;
 }
 
-struct views_name *views_name(struct views *views, const char *schema, const char *table)
-{
-    struct views_name *last = views->name;
-
-    if (last == NULL || strcmp(last->schema, schema) != 0 || strcmp(last->table, table) != 0) {
-        size_t schema_size = strlen(schema) + 1;
-        struct views_name *made = rt_alloc(sizeof(*made) + schema_size + strlen(table) + 1);
-        char *texts = (char *)(made + 1);
-        made->refs = 1;
-        made->schema = memcpy(texts, schema, schema_size);
-        made->table = memcpy(texts + schema_size, table, strlen(table) + 1);
-        views->name = made;
-        views_name_unref(last);
-    }
-    views->name->refs++;
-    return views->name;
-}
-
-void views_name_unref(struct views_name *name)
-{
-    if (name != NULL && --name->refs == 0) {
-        free(name);
-    }
-}
-
 struct views_fold *views_use_fold(struct views *views, struct access *access,
-                                  struct view_identity *identity, struct views_name *name)
+                                  struct view_identity *identity)
 {
     struct views_identity *whose = (struct views_identity *)identity;
     struct views_fold *fold = whose->folds;
@@ -175,12 +123,18 @@ struct views_fold *views_use_fold(struct views *views, struct access *access,
     fold->rules = policy_rules_ref(access->rules);
     fold->identity = identity;
     identity->refs++;
-    fold->name = name;
-    name->refs++;
     views_sets_use(fold);
     fold->next = whose->folds;
     whose->folds = fold;
     return fold;
+}
+
+/* All of its watches are of one table, whose rules they are. */
+const struct views_name *views_fold_name(const struct views_fold *fold)
+{
+    struct views_link *any = fold->watches != NULL ? fold->watches : fold->keep->due;
+
+    return VIEWS_OWNER(any, struct view_watch, of_fold)->name;
 }
 
 static void forget_fold(struct views_fold *fold)
@@ -200,32 +154,35 @@ static void free_fold(struct views_fold *fold)
     view_identity_unref(fold->identity);
     view_constants_unref(fold->constants);
     views_seen_unref(fold->seen);
-    free(fold->xids);
-    views_name_unref(fold->name);
     free(fold);
-}
-
-void views_seen_unref(struct views_seen *seen)
-{
-    if (seen != NULL && --seen->refs == 0) {
-        xid_snapshot_fini(&seen->snapshot);
-        free(seen);
-    }
 }
 
 void views_fold_want(struct views_fold *fold, uint32_t xid)
 {
-    for (uint32_t i = 0; i < fold->xid_count; i++) {
-        if (fold->xids[i] == xid) {
+    struct views_question *question = views_question(&fold->item);
+
+    for (uint32_t i = 0; i < question->xid_count; i++) {
+        if (question->xids[i] == xid) {
             return;
         }
     }
-    if (fold->xid_count == VIEWS_XIDS_MAX) {
-        memmove(fold->xids, fold->xids + 1, (VIEWS_XIDS_MAX - 1) * sizeof(*fold->xids));
-        fold->xid_count--;
+    if (question->xid_count == VIEWS_XIDS_MAX) {
+        memmove(question->xids, question->xids + 1, (VIEWS_XIDS_MAX - 1) * sizeof(*question->xids));
+        question->xid_count--;
     }
-    fold->xids = rt_realloc(fold->xids, fold->xid_count + 1, sizeof(*fold->xids));
-    fold->xids[fold->xid_count++] = xid;
+    question->xids = rt_realloc(question->xids, question->xid_count + 1, sizeof(*question->xids));
+    question->xids[question->xid_count++] = xid;
+}
+
+static void forget_wanted(struct views_fold *fold)
+{
+    struct views_question *question = fold->item.question;
+
+    if (question != NULL) {
+        free(question->xids);
+        question->xids = NULL;
+        question->xid_count = 0;
+    }
 }
 
 struct views_fold *views_folds_next(struct views_folds *at)
@@ -251,9 +208,7 @@ void views_new_epoch(struct views *views)
     struct views_folds all = { .identities = rt_map_begin(views->identities) };
 
     for (struct views_fold *at = views_folds_next(&all); at != NULL; at = views_folds_next(&all)) {
-        free(at->xids);
-        at->xids = NULL;
-        at->xid_count = 0;
+        forget_wanted(at);
         views_seen_unref(at->seen);
         at->seen = NULL;
     }
@@ -265,16 +220,17 @@ static void note_errors(const struct views_fold *fold)
 {
     struct views *views = fold->item.views;
     const struct policy_constants *constants = &fold->constants->policy;
+    const struct views_name *name = views_fold_name(fold);
 
     if (constants->binding.refused) {
         rt_counter_add(views->unplanned, 1);
-        rt_log_warn(views->config.log, "views.policies_refused", RT_S("schema", fold->name->schema),
-                    RT_S("table", fold->name->table), RT_S("role", fold->identity->policy.role),
+        rt_log_warn(views->config.log, "views.policies_refused", RT_S("schema", name->schema),
+                    RT_S("table", name->table), RT_S("role", fold->identity->policy.role),
                     RT_S("reason", constants->error));
     } else if (constants->binding.errors) {
         rt_counter_add(views->raised, 1);
-        rt_log_warn(views->config.log, "views.constant_raised", RT_S("schema", fold->name->schema),
-                    RT_S("table", fold->name->table), RT_S("role", fold->identity->policy.role),
+        rt_log_warn(views->config.log, "views.constant_raised", RT_S("schema", name->schema),
+                    RT_S("table", name->table), RT_S("role", fold->identity->policy.role),
                     RT_S("reason", constants->error));
     }
 }
@@ -295,16 +251,7 @@ static struct view_constants *constants_of(const struct policy_program *program,
 /* The constants of last time, if PostgreSQL says the same: then nobody needs another view. */
 static void read_constants(struct views_fold *fold, const struct policy_answer_text *answer)
 {
-    const struct view_seeds *seeds = &fold->item.views->seeds;
-    uint64_t hash[2] = { rt_seeded_hash(seeds->low, answer->text, answer->len),
-                         rt_seeded_hash(seeds->high, answer->text, answer->len) };
-
-    if (fold->constants == NULL || memcmp(hash, fold->hash, sizeof(hash)) != 0) {
-        struct view_constants *constants = constants_of(fold->rules->program, answer);
-        view_constants_unref(fold->constants);
-        fold->constants = constants;
-        memcpy(fold->hash, hash, sizeof(hash));
-    }
+    (void)views_use_constants(fold, constants_of(fold->rules->program, answer));
 }
 
 bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *answer,
@@ -330,19 +277,20 @@ bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
     fold->item.answered = true;
     rt_counter_add(fold->item.views->folded, 1);
     views_wake(&fold->item);
+    views_question_done(&fold->item);
     return true;
 }
 
 bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot)
 {
-    for (uint32_t i = 0; i < fold->xid_count; i++) {
-        if (!xid_snapshot_sees(snapshot, fold->xids[i])) {
+    const struct views_question *question = fold->item.question;
+
+    for (uint32_t i = 0; question != NULL && i < question->xid_count; i++) {
+        if (!xid_snapshot_sees(snapshot, question->xids[i])) {
             return false;
         }
     }
-    free(fold->xids);
-    fold->xids = NULL;
-    fold->xid_count = 0;
+    forget_wanted(fold);
     return true;
 }
 
@@ -445,8 +393,8 @@ static struct views_item *free_one(struct views_item *item)
 {
     struct views_item *used = NULL;
 
-    free(item->trouble);
-    switch (item->kind) {
+    views_question_free(item);
+    switch ((enum views_kind)item->kind) {
     case VIEWS_FOLD:
         free_fold((struct views_fold *)item);
         break;
@@ -470,7 +418,7 @@ static void forget(struct views_item *item)
 {
     struct views_filter *filter = NULL;
 
-    switch (item->kind) {
+    switch ((enum views_kind)item->kind) {
     case VIEWS_FOLD:
         forget_fold((struct views_fold *)item);
         break;
