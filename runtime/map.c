@@ -114,9 +114,14 @@ uint64_t rt_seeded_hash(const uint64_t seed[2], const void *data, size_t len)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t rt_seeded_number(const uint64_t seed[2], uint64_t number)
+{
+    return mix((number ^ seed[0]) * (seed[1] | 1));
+}
+
 static uint64_t number_hash(const struct rt_map *map, uint64_t key)
 {
-    return mix((key ^ map->seed[0]) * (map->seed[1] | 1));
+    return rt_seeded_number(map->seed, key);
 }
 
 static struct probe number_probe(const struct rt_map *map, uint64_t key)

@@ -39,6 +39,9 @@ void rt_map_iter_remove(struct rt_map_iter *iter); /* the entry last returned */
 /* SipHash-1-3, for hash tables of one's own over bytes that somebody else chose: `seed` from rt_random64(). */
 uint64_t rt_seeded_hash(const uint64_t seed[2], const void *data, size_t len);
 
+/* Likewise of a number. */
+uint64_t rt_seeded_number(const uint64_t seed[2], uint64_t number);
+
 /* A stable 64-bit hash of bytes (FNV-1a with a final mix): the same in every process and version. Decides which
  * slot and shard a channel belongs to, so it must never change. Not for hash tables. */
 uint64_t rt_stable_hash(const void *data, size_t len);

@@ -11,6 +11,7 @@
 #include "broker/match/index.h"
 #include "broker/route/route.h"
 #include "broker/view/view.h"
+#include "runtime/roster.h"
 
 struct rt_map;
 
@@ -47,10 +48,9 @@ struct route_group {
 
 /* Subscriptions of one audience whose identity and filter are the same: they see the same rows. None for those that see all rows. */
 struct viewer {
+    struct rt_listed listed; /* in audience->viewers: half of a hash of the filter and the claims */
+    uint64_t other_half;     /* both under seeds that nobody knows */
     struct audience *audience;
-    uint64_t key
-        [2]; /* in audience->viewers, by key[0]: hashes of the filter and the claims, under seeds that nobody knows */
-    struct viewer *key_next; /* with the same key[0] */
     void *watch;
     struct access *access;     /* its view is, or will be, by these rights */
     struct view *view;         /* NULL: none yet */
@@ -111,14 +111,14 @@ struct audience {
     struct access *access;     /* NULL: not answered yet */
     struct route_group *group; /* of those who see all rows; NULL unless allowed */
     struct sub *subs;          /* doubly linked */
-    struct rt_map *viewers;
+    struct rt_roster *viewers;
     bool pinned; /* stays without subscriptions for the moment */
 };
 
 struct identity {
-    uint64_t id;
-    struct sub *subs;      /* doubly linked */
-    struct claims *claims; /* NULL: none, or no room (then claims_len is not 0) */
+    struct rt_listed listed; /* in edge->identities, by the number that the edge gave it */
+    struct sub *subs;        /* doubly linked */
+    struct claims *claims;   /* NULL: none, or no room (then claims_len is not 0) */
     size_t claims_len;
     char role[]; /* ends with NUL */
 };
@@ -133,7 +133,7 @@ enum sub_state {
     SUB_ARMED,      /* has a member */
 };
 struct sub {
-    uint64_t id;
+    struct rt_listed listed; /* in edge->subs, by the number that the edge gave it */
     struct route_edge *edge;
     struct identity *identity;
     struct audience *audience;
@@ -219,8 +219,8 @@ struct route_edge {
     struct route *route;
     void *user;
     void *guest;
-    struct rt_map *identities;
-    struct rt_map *subs;
+    struct rt_roster *identities;
+    struct rt_roster *subs;
     struct wire_writer out;
     bool queued; /* listed in route->pending */
     bool begun;  /* BEGIN is in `out` */
@@ -237,6 +237,16 @@ struct route_edge {
     uint32_t hit_count;
     uint32_t hit_cap;
 };
+
+static inline struct identity *identity_find(const struct route_edge *edge, uint64_t number)
+{
+    return (struct identity *)(void *)rt_roster_find(edge->identities, number);
+}
+
+static inline struct sub *sub_find(const struct route_edge *edge, uint64_t number)
+{
+    return (struct sub *)(void *)rt_roster_find(edge->subs, number);
+}
 
 /* A list of edges; each knows by a flag whether it is in. */
 struct edge_list {

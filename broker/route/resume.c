@@ -40,7 +40,7 @@ void resume_free(struct resume *resume)
 void sub_gone(struct sub *sub, enum wire_gone_reason reason, const char *message)
 {
     struct route *route = sub->edge->route;
-    struct wire_gone gone = { .sub = sub->id,
+    struct wire_gone gone = { .sub = sub->listed.number,
                               .reason = reason,
                               .message = { message, strlen(message) },
                               .newest = route->at };

@@ -61,8 +61,8 @@ struct route_edge *route_edge_new(struct route *route, void *user)
 
     edge->route = route;
     edge->user = user;
-    edge->identities = rt_map_new();
-    edge->subs = rt_map_new();
+    edge->identities = rt_roster_new();
+    edge->subs = rt_roster_new();
     edge_list_add(&route->edges, edge);
     if (route->config.guests != NULL) {
         edge->guest = route->config.guests->join(route->config.ctx, edge);
@@ -79,8 +79,8 @@ static void end_edge(struct route_edge *edge, bool linger)
     }
     edge_drop_all(edge);
     edge_forget(edge);
-    rt_map_free(edge->identities);
-    rt_map_free(edge->subs);
+    rt_roster_free(edge->identities);
+    rt_roster_free(edge->subs);
     wire_writer_fini(&edge->out);
     free(edge->truncated);
     free(edge->hits);

@@ -5,7 +5,6 @@
 #include "broker/channel.h"
 #include "broker/route/parts.h"
 #include "runtime/buf.h"
-#include "runtime/map.h"
 #include "runtime/shard.h"
 
 static void add_to_gauge(struct rt_gauge *gauge, double by)
@@ -27,6 +26,7 @@ static void drop_subs(struct identity *identity)
 static void identity_free(struct route_edge *edge, struct identity *identity)
 {
     drop_subs(identity);
+    rt_roster_remove(edge->identities, &identity->listed);
     edge->claims_bytes -= identity->claims == NULL ? 0 : identity->claims_len;
     add_to_gauge(edge->route->config.stats->identities, -1);
     claims_unref(identity->claims);
@@ -35,14 +35,13 @@ static void identity_free(struct route_edge *edge, struct identity *identity)
 
 /* Claims are for policies, and for snapshots, which are read as this identity. Past the bound it goes without, and is refused
  * both. */
-static struct identity *identity_new(struct route_edge *edge, uint64_t id, const char *role,
+static struct identity *identity_new(struct route_edge *edge, const char *role,
                                      struct wire_span claims)
 {
     bool keep = claims.len > 0 && edge->claims_bytes + claims.len <= ROUTE_CLAIMS_MAX;
     size_t role_size = strlen(role) + 1;
     struct identity *identity = rt_alloc(sizeof(*identity) + role_size);
 
-    identity->id = id;
     memcpy(identity->role, role, role_size);
     identity->claims_len = claims.len;
     if (keep) {
@@ -62,7 +61,7 @@ static bool same_claims(const struct identity *identity, struct wire_span claims
 /* A role that cannot be a name in PostgreSQL is kept as "", which no role is called. */
 static const char *on_identify(struct route_edge *edge, const struct wire_identify *identify)
 {
-    struct identity *identity = rt_map_get_u64(edge->identities, identify->identity);
+    struct identity *identity = identity_find(edge, identify->identity);
     char role[WIRE_NAME_MAX + 1] = "";
 
     if (identify->role.len <= WIRE_NAME_MAX && channel_clean_text(identify->role)) {
@@ -76,11 +75,11 @@ static const char *on_identify(struct route_edge *edge, const struct wire_identi
         }
         return NULL;
     }
-    if (rt_map_count(edge->identities) >= ROUTE_IDENTITIES_MAX) {
+    if (rt_roster_count(edge->identities) >= ROUTE_IDENTITIES_MAX) {
         return "too many identities";
     }
-    identity = identity_new(edge, identify->identity, role, identify->claims);
-    (void)rt_map_put_u64(edge->identities, identity->id, identity);
+    identity = identity_new(edge, role, identify->claims);
+    rt_roster_add(edge->identities, &identity->listed, identify->identity);
     add_to_gauge(edge->route->config.stats->identities, 1);
     return NULL;
 }
@@ -94,10 +93,10 @@ static const char *check_subscribe(const struct route_edge *edge,
     const char *why = NULL;
 
     *out_code = WIRE_CODE_SUBSCRIPTION_FAILED;
-    if (rt_map_count(edge->subs) >= ROUTE_SUBS_MAX) {
+    if (rt_roster_count(edge->subs) >= ROUTE_SUBS_MAX) {
         return "too many subscriptions; try again later";
     }
-    if (rt_map_get_u64(edge->identities, subscribe->identity) == NULL) {
+    if (identity_find(edge, subscribe->identity) == NULL) {
         *out_code = WIRE_CODE_UNAUTHORIZED;
         return "the identity of this subscription is not known; connect again";
     }
@@ -116,7 +115,7 @@ static const char *check_subscribe(const struct route_edge *edge,
 
 static void on_subscribe(struct route_edge *edge, const struct wire_subscribe *subscribe)
 {
-    struct sub *old = rt_map_get_u64(edge->subs, subscribe->sub);
+    struct sub *old = sub_find(edge, subscribe->sub);
     struct channel channel = { .schema = { .len = 0 } };
     int code = 0;
 
@@ -131,7 +130,7 @@ static void on_subscribe(struct route_edge *edge, const struct wire_subscribe *s
         write_refuse(edge, subscribe->sub, code, why);
         return;
     }
-    struct identity *identity = rt_map_get_u64(edge->identities, subscribe->identity);
+    struct identity *identity = identity_find(edge, subscribe->identity);
     struct route_table *table = table_get(edge->route, channel.schema, channel.table);
     struct sub *sub = sub_new(edge, subscribe->sub, identity, audience_get(table, identity->role),
                               resume_new(subscribe));
@@ -150,7 +149,7 @@ static void on_unsubscribe(struct route_edge *edge, const struct wire_unsubscrib
         config->guests->unsubscribe(config->ctx, edge->guest, unsubscribe->sub)) {
         return;
     }
-    struct sub *sub = rt_map_get_u64(edge->subs, unsubscribe->sub);
+    struct sub *sub = sub_find(edge, unsubscribe->sub);
 
     if (sub != NULL) { /* else it was refused in the meantime */
         sub_free(sub);
@@ -159,8 +158,7 @@ static void on_unsubscribe(struct route_edge *edge, const struct wire_unsubscrib
 
 static void on_forget(struct route_edge *edge, const struct wire_forget *forget)
 {
-    struct identity *identity = rt_map_remove_u64(edge->identities, forget->identity);
-
+    struct identity *identity = identity_find(edge, forget->identity);
     const struct route_config *config = &edge->route->config;
     if (config->guests != NULL) {
         config->guests->forget(config->ctx, edge->guest, forget->identity);
@@ -172,7 +170,7 @@ static void on_forget(struct route_edge *edge, const struct wire_forget *forget)
 
 static void on_more(struct route_edge *edge, const struct wire_more *more)
 {
-    struct sub *sub = rt_map_get_u64(edge->subs, more->sub);
+    struct sub *sub = sub_find(edge, more->sub);
 
     if (sub != NULL && sub->state == SUB_SNAPSHOT) {
         snapshot_more(sub, more->parts);
@@ -183,7 +181,7 @@ static void on_more(struct route_edge *edge, const struct wire_more *more)
 
 static struct route_speaker speaker_of(const struct route_edge *edge, uint64_t number)
 {
-    const struct identity *identity = rt_map_get_u64(edge->identities, number);
+    const struct identity *identity = identity_find(edge, number);
     struct route_speaker speaker = { .identity = number, .role = "", .claims = { "", 0 } };
 
     if (identity != NULL) {
@@ -289,13 +287,12 @@ static const char *on_record(struct route_edge *edge, enum wire_type type, struc
 
 void edge_drop_all(struct route_edge *edge)
 {
-    struct rt_map_iter iter = rt_map_begin(edge->identities);
-    struct identity *identity = NULL;
+    struct rt_roster_iter iter = rt_roster_begin(edge->identities);
+    struct rt_listed *at = NULL;
 
     /* Every subscription belongs to an identity. */
-    while ((identity = rt_map_next(&iter)) != NULL) {
-        rt_map_iter_remove(&iter);
-        identity_free(edge, identity);
+    while ((at = rt_roster_next(&iter)) != NULL) {
+        identity_free(edge, (struct identity *)(void *)at);
     }
 }
 

@@ -45,13 +45,13 @@ void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
                   const struct wire_position *position)
 {
     struct wire_accept accept = {
-        .sub = sub->id, .group = group, .kind = kind, .position = *position
+        .sub = sub->listed.number, .group = group, .kind = kind, .position = *position
     };
 
     if (sub->changed) {
         sub->changed = false;
-        wire_encode_rights(edge_out(sub->edge),
-                           &(struct wire_rights){ .sub = sub->id, .position = *position });
+        wire_encode_rights(edge_out(sub->edge), &(struct wire_rights){ .sub = sub->listed.number,
+                                                                       .position = *position });
     }
     sub->told = true;
     wire_encode_accept(edge_out(sub->edge), &accept);
@@ -146,7 +146,7 @@ static void audience_drop_if_unused(struct audience *audience)
     config->events->unwatch(config->ctx, audience->watch);
     (void)rt_map_remove(table->audiences, audience->role, strlen(audience->role));
     group_release(audience->group);
-    rt_map_free(audience->viewers); /* empty: they live by their subscriptions */
+    rt_roster_free(audience->viewers); /* empty: they live by their subscriptions */
     access_unref(audience->access);
     free(audience);
     table_drop_if_unused(table);
@@ -163,7 +163,7 @@ struct audience *audience_get(struct route_table *table, const char *role)
     audience = rt_alloc(sizeof(*audience));
     audience->table = table;
     memcpy(audience->role, role, strlen(role));
-    audience->viewers = rt_map_new();
+    audience->viewers = rt_roster_new();
     (void)rt_map_put(table->audiences, role, strlen(role), audience);
     audience->watch =
         config->events->watch(config->ctx, audience, table->schema, table->table, role);
@@ -185,7 +185,7 @@ void sub_free(struct sub *sub)
     if (sub->identity_next != NULL) {
         sub->identity_next->identity_link = sub->identity_link;
     }
-    (void)rt_map_remove_u64(sub->edge->subs, sub->id);
+    rt_roster_remove(sub->edge->subs, &sub->listed);
     add_to_gauge(sub->edge->route->config.stats->subscriptions, -1);
     free(sub->filter);
     free(sub);
@@ -197,7 +197,6 @@ struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *ident
 {
     struct sub *sub = rt_alloc(sizeof(*sub));
 
-    sub->id = id;
     sub->edge = edge;
     sub->identity = identity;
     sub->audience = audience;
@@ -217,7 +216,7 @@ struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *ident
         sub->identity_next->identity_link = &sub->identity_next;
     }
     identity->subs = sub;
-    (void)rt_map_put_u64(edge->subs, id, sub);
+    rt_roster_add(edge->subs, &sub->listed, id);
     add_to_gauge(edge->route->config.stats->subscriptions, 1);
     return sub;
 }
@@ -236,7 +235,7 @@ void sub_begin(struct sub *sub)
 
 void sub_refuse(struct sub *sub, int code, const char *message)
 {
-    write_refuse(sub->edge, sub->id, code, message);
+    write_refuse(sub->edge, sub->listed.number, code, message);
     sub_free(sub);
 }
 
@@ -314,18 +313,16 @@ static void sort_all(struct audience *audience, struct access *access, bool same
 /* Policies that say the same may still mean another thing: functions that they call, memberships of roles. */
 static void reconsider_all(struct audience *audience, struct access *access)
 {
-    struct rt_map_iter iter = rt_map_begin(audience->viewers);
-    struct viewer *viewer = NULL;
+    struct rt_roster_iter iter = rt_roster_begin(audience->viewers);
 
-    while ((viewer = rt_map_next(&iter)) != NULL) {
-        for (; viewer != NULL; viewer = viewer->key_next) {
-            if (viewer->access != access) {
-                viewer_reconsider(viewer, access);
-            } else if (access->rules != NULL && !viewer->young) {
-                viewer_refresh(viewer);
-            }
-            viewer->young = false;
+    for (struct rt_listed *at = rt_roster_next(&iter); at != NULL; at = rt_roster_next(&iter)) {
+        struct viewer *viewer = (struct viewer *)(void *)at;
+        if (viewer->access != access) {
+            viewer_reconsider(viewer, access);
+        } else if (access->rules != NULL && !viewer->young) {
+            viewer_refresh(viewer);
         }
+        viewer->young = false;
     }
 }
 

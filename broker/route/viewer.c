@@ -38,27 +38,12 @@ static void make_key(const struct sub *sub, const struct access *access, uint64_
 
 static struct viewer *viewer_find(const struct audience *audience, const uint64_t key[2])
 {
-    struct viewer *viewer = rt_map_get_u64(audience->viewers, key[0]);
+    struct rt_listed *at = rt_roster_find(audience->viewers, key[0]);
 
-    while (viewer != NULL && viewer->key[1] != key[1]) {
-        viewer = viewer->key_next;
+    while (at != NULL && ((struct viewer *)(void *)at)->other_half != key[1]) {
+        at = rt_roster_same(at);
     }
-    return viewer;
-}
-
-static void unlist(struct viewer *viewer)
-{
-    struct audience *audience = viewer->audience;
-    struct viewer *first = rt_map_remove_u64(audience->viewers, viewer->key[0]);
-    struct viewer **link = &first;
-
-    while (*link != viewer) {
-        link = &(*link)->key_next;
-    }
-    *link = viewer->key_next;
-    if (first != NULL) {
-        (void)rt_map_put_u64(audience->viewers, viewer->key[0], first);
-    }
+    return (struct viewer *)(void *)at;
 }
 
 /* --- tables that policies read ------------------------------------------------------------------------ */
@@ -143,7 +128,7 @@ static void viewer_free(struct viewer *viewer)
 
     undepend(viewer);
     config->events->view_unwatch(config->ctx, viewer->watch);
-    unlist(viewer);
+    rt_roster_remove(audience->viewers, &viewer->listed);
     leave_group(viewer);
     view_unref(viewer->view);
     access_unref(viewer->access);
@@ -172,11 +157,10 @@ static struct viewer *viewer_new(const struct sub *sub, struct access *access,
     };
 
     viewer->audience = audience;
-    viewer->key[0] = key[0];
-    viewer->key[1] = key[1];
+    viewer->other_half = key[1];
     viewer->access = access_ref(access);
     viewer->young = audience->pinned;
-    viewer->key_next = rt_map_put_u64(audience->viewers, key[0], viewer);
+    rt_roster_add(audience->viewers, &viewer->listed, key[0]);
     viewer->due = true;
     viewer->watch = config->events->view_watch(config->ctx, viewer, &want);
     depend(viewer);
