@@ -94,13 +94,13 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
     const struct identity *identity = sub->identity;
     struct route_group *group = sub_group(sub);
     struct rt_buf condition = { 0 };
+    struct view_identity *judged =
+        sub->viewer == NULL || sub->viewer->view == NULL ? NULL : sub->viewer->view->identity;
     struct route_snapshot_want want = {
         .schema = group->table->schema,
         .table = group->table->table,
         .role = identity->role,
-        .identity = sub->viewer == NULL || sub->viewer->view == NULL
-                        ? NULL
-                        : &sub->viewer->view->identity->policy,
+        .identity = judged == NULL ? NULL : view_identity_policy(judged),
         .access = group->access,
         .relation = relation,
         .page_rows = snapshot->page_rows,
@@ -118,6 +118,9 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
     }
     snapshot->job = config->events->snapshot(config->ctx, snapshot, &want);
     rt_buf_fini(&condition);
+    if (judged != NULL) {
+        view_identity_rest(judged);
+    }
     if (snapshot->job == NULL) {
         return false;
     }

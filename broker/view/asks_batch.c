@@ -35,7 +35,7 @@ static void write_set(struct rt_buf *sql, const struct asks_batch *batch)
     struct policy_set_batch set = {
         .schema = first->change->relation->schema,
         .table = first->change->relation->table,
-        .role = first->view->identity->policy.role,
+        .role = first->view->identity->maker->role,
         .program = first->rules->program,
         .columns = shape->numbers,
         .column_count = shape->access->attribute_count,
@@ -56,7 +56,7 @@ static void write_loop(struct rt_buf *sql, const struct asks_batch *batch)
 
     for (size_t i = 0; i < batch->width; i++) {
         const struct question *from = batch->questions[i];
-        questions[i].identity = &from->view->identity->policy;
+        questions[i].identity = view_identity_policy(from->view->identity);
         questions[i].condition = from->condition;
         if (from->condition == NULL) {
             questions[i].table = &from->rules->table;

@@ -24,8 +24,8 @@ size_t question_most(const struct question *question)
 /* The settings of one last until the next one's: all must have the same. */
 static bool same_settings(const struct question *a, const struct question *b)
 {
-    const struct policy_identity *left = &a->view->identity->policy;
-    const struct policy_identity *right = &b->view->identity->policy;
+    const struct policy_identity *left = view_identity_policy(a->view->identity);
+    const struct policy_identity *right = view_identity_policy(b->view->identity);
     bool same = left->setting_count == right->setting_count;
 
     for (size_t i = 0; i < left->setting_count && same; i++) {
@@ -43,7 +43,7 @@ static bool goes_with(const struct question *first, const struct question *other
 
 static size_t bytes_of(const struct question *question)
 {
-    const struct policy_identity *identity = &question->view->identity->policy;
+    const struct policy_identity *identity = view_identity_policy(question->view->identity);
     size_t bytes = question->condition != NULL ? strlen(question->condition) : 64;
 
     for (size_t i = 0; i < identity->setting_count && question->condition == NULL; i++) {

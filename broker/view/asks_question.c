@@ -17,7 +17,7 @@ static void write_group_key(const struct question *question, struct rt_buf *out)
 
     rt_buf_append(out, parts, sizeof(parts));
     if (question->rules == NULL) {
-        rt_buf_puts(out, question->view->identity->policy.role);
+        rt_buf_puts(out, question->view->identity->maker->role);
     }
 }
 
@@ -235,7 +235,7 @@ static bool is_same(const struct question *question, const struct view *view,
     struct wire_span a = filter_program_key(question->view->filter);
     struct wire_span b = filter_program_key(view->filter);
     return a.len == b.len && memcmp(a.data, b.data, a.len) == 0 &&
-           strcmp(question->view->identity->policy.role, view->identity->policy.role) == 0;
+           strcmp(question->view->identity->maker->role, view->identity->maker->role) == 0;
 }
 
 static struct question *find(const struct asks_change *change, uint64_t hash,

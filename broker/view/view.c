@@ -10,10 +10,27 @@ void view_identity_unref(struct view_identity *identity)
     if (--identity->refs > 0) {
         return;
     }
-    if (identity->on_last != NULL) {
-        identity->on_last(identity);
+    view_identity_rest(identity);
+    if (identity->maker->on_last != NULL) {
+        identity->maker->on_last(identity);
     }
-    free(identity); /* in one piece */
+    free(identity);
+}
+
+const struct policy_identity *view_identity_policy(struct view_identity *identity)
+{
+    if (identity->policy == NULL) {
+        identity->policy = identity->maker->policy(identity);
+    }
+    return identity->policy;
+}
+
+void view_identity_rest(struct view_identity *identity)
+{
+    if (identity->maker->forget != NULL && identity->policy != NULL) {
+        identity->maker->forget(identity->policy);
+        identity->policy = NULL;
+    }
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): once */

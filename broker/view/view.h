@@ -26,14 +26,29 @@
 
 struct filter_program;
 
-/* Role and settings, as PostgreSQL is given them. Interned by views.h: equal ones are one. */
+/* A role and claims. Interned by views.h: equal ones are one. */
 struct view_identity {
     uint32_t refs;
-    uint64_t serial;               /* never 0 */
-    struct policy_identity policy; /* points into what this owns */
+    uint64_t serial;                /* never 0 */
+    struct policy_identity *policy; /* NULL: not needed lately */
+    const struct view_maker *maker;
+};
+
+/* What identities of one role, from one place, have in common. */
+struct view_maker {
+    const char *role;
+    /* The whole of it, and its end; NULL: it is always there. */
+    struct policy_identity *(*policy)(const struct view_identity *identity);
+    void (*forget)(struct policy_identity *policy);
     /* Called once, when nobody uses it any more; then it is freed. NULL: nobody wants to know. */
     void (*on_last)(struct view_identity *identity);
 };
+
+/* Role and settings, as PostgreSQL is given them: made when they are needed. Valid until view_identity_rest(), by which whoever has
+ * sent them lets them go: there may be a million identities that PostgreSQL is asked about once. Not for the fallback lane, which asks
+ * again and again. */
+const struct policy_identity *view_identity_policy(struct view_identity *identity);
+void view_identity_rest(struct view_identity *identity);
 
 /* What PostgreSQL computed for one (rules, identity). Immutable, counted. */
 struct view_constants {

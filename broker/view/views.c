@@ -406,7 +406,8 @@ struct views *views_new(const struct views_config *config)
         views->seeds.low[i] = rt_random64();
         views->seeds.high[i] = rt_random64();
     }
-    views->identities = rt_map_new();
+    views->identities = rt_roster_new();
+    views->roles = rt_map_new();
     views->tables = rt_map_new();
     views->filters = rt_map_new();
     views->tests = rt_map_new();
@@ -436,7 +437,7 @@ static void unwatch_list(struct views_link *const *list)
 static void unwatch_all(struct views *views)
 {
     unwatch_list(&views->foldless);
-    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+    struct views_folds all = { .identities = rt_roster_begin(views->identities) };
     struct views_fold *fold = views_folds_next(&all);
     while (fold != NULL) {
         fold->item.users++;
@@ -462,7 +463,8 @@ void views_free(struct views *views)
     rt_defer_free(views->settle);
     rt_timer_free(views->tick);
     rt_timer_free(views->retry);
-    rt_map_free(views->identities);
+    rt_roster_free(views->identities);
+    rt_map_free(views->roles);
     rt_map_free(views->tables);
     rt_map_free(views->filters);
     views_sets_fini(views);

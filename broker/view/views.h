@@ -46,8 +46,9 @@ struct views_config {
     struct rt_loop *loop;
     struct rt_log *log;
     struct rt_metrics *metrics;
-    struct pg_pool *pool;        /* outlives the views */
-    const char *const *settings; /* as policy/settings.h; NULL ends them. Outlives the views */
+    struct pg_pool *pool; /* outlives the views */
+    const char *const *
+        settings; /* as policy/settings.h; NULL ends them. Outlives the views and their identities */
     const char *search_path; /* of policies; NULL: none. Outlives the views and their identities */
     rt_usec deadline;
     bool keeps;       /* sets from the stream: views_change() and views_touched() are called */

@@ -170,12 +170,16 @@ static void send_folds(struct views_flight *flight)
         const struct views_fold *fold = (const struct views_fold *)flight->items[i];
         const struct policy_rules *rules = fold->rules;
         const struct views_name *name = views_fold_name(fold);
-        folds[i] = (struct policy_fold){ fold->keep != NULL ? rules->kept->asked : rules->program,
-                                         &fold->identity->policy, name->schema, name->table };
+        folds[i] =
+            (struct policy_fold){ fold->keep != NULL ? rules->kept->asked : rules->program,
+                                  view_identity_policy(fold->identity), name->schema, name->table };
     }
     flight->journal = views_journal_oldest(&flight->views->journal);
     flight->number = ++flight->views->sent;
     policy_fold_sql(&sql, folds, flight->count);
+    for (uint32_t i = 0; i < flight->count; i++) {
+        view_identity_rest(((const struct views_fold *)flight->items[i])->identity);
+    }
     query(flight, &(struct pgconn_query){ .sql = rt_buf_cstr(&sql), .text = true });
     rt_buf_fini(&sql);
 }

@@ -3,7 +3,6 @@
  * All identities have the same names of settings, whatever their claims: settings last as long as a transaction, and several
  * identities share one. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "broker/policy/settings.h"
 #include "broker/view/views_impl.h"
@@ -19,23 +18,33 @@ static size_t count_settings(const char *const *settings)
     return count;
 }
 
-struct views_identity *views_identity_new(const char *role, struct claims *claims,
-                                          const char *const *settings)
+struct views_policy {
+    struct policy_identity identity; /* first: it is found through it */
+    struct policy_setting *settings;
+};
+
+struct policy_identity *views_policy_new(const struct views_role *role, const struct claims *claims)
 {
-    size_t count = count_settings(settings);
+    size_t count = count_settings(role->settings);
     struct policy_setting *list =
-        policy_settings_make(settings, count, role, claims->text, claims->len);
+        policy_settings_make(role->settings, count, role->name, claims->text, claims->len);
 
     if (list == NULL) {
         return NULL;
     }
-    size_t role_size = strlen(role) + 1;
-    struct views_identity *made = rt_alloc(sizeof(*made) + role_size);
-    made->claims = claims_ref(claims);
+    struct views_policy *made = rt_alloc(sizeof(*made));
     made->settings = list;
-    made->identity.refs = 1;
-    made->identity.policy = (struct policy_identity){ .role = memcpy(made + 1, role, role_size),
-                                                      .settings = list,
-                                                      .setting_count = count };
-    return made;
+    made->identity = (struct policy_identity){ .role = role->name,
+                                               .settings = list,
+                                               .setting_count = count,
+                                               .search_path = role->search_path };
+    return &made->identity;
+}
+
+void views_policy_free(struct policy_identity *policy)
+{
+    struct views_policy *made = (struct views_policy *)policy;
+
+    free(made->settings);
+    free(made);
 }

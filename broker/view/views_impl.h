@@ -27,6 +27,7 @@
 #include "broker/view/views_journal.h"
 #include "broker/xid_snapshot.h"
 #include "runtime/map.h"
+#include "runtime/roster.h"
 
 struct rt_counter;
 struct rt_defer;
@@ -88,15 +89,21 @@ struct views_question {
     uint32_t xid_count;
 };
 
-/* Interned by hash; equal hashes are chained. */
+/* Of identities; counted. Outlives the views with those that do. */
+struct views_role {
+    struct view_maker maker; /* first: found through it */
+    struct views *views;     /* NULL: gone */
+    const char *const *settings;
+    const char *search_path;
+    uint32_t refs;
+    char name[];
+};
+
 struct views_identity {
     struct view_identity identity; /* first: it is freed as this */
-    struct views *views;
-    uint64_t hash;
-    struct views_identity *next;
+    struct rt_listed listed;       /* in views->identities, by the hash of role and claims */
     struct claims *claims;
-    struct policy_setting *settings; /* of `identity.policy`; owned */
-    struct views_fold *folds;        /* of it, by their `next` */
+    struct views_fold *folds; /* of it, by their `next` */
 };
 
 /* Of a table; counted, and shared by those that come one after the other. */
@@ -221,9 +228,10 @@ struct views_queue {
 struct views {
     struct views_config config;
     struct view_seeds seeds;
-    struct rt_map *identities; /* by hash */
-    struct rt_map *tables;     /* by name */
-    struct rt_map *filters;    /* by table, columns and text */
+    struct rt_roster *identities;
+    struct rt_map *roles;   /* of identities, by name */
+    struct rt_map *tables;  /* by name */
+    struct rt_map *filters; /* by table, columns and text */
     uint64_t next_identity;
     struct views_name *name;     /* the last one that was used; NULL */
     struct views_link *foldless; /* watches without a fold, by their `of_fold` */
@@ -268,9 +276,10 @@ struct views {
 /* views_metrics.c */
 void views_register(struct views *views, struct rt_metrics *metrics);
 
-/* views_claims.c. NULL: the claims cannot be given to PostgreSQL. Takes a reference to them; else one piece of memory, refs 1. */
-struct views_identity *views_identity_new(const char *role, struct claims *claims,
-                                          const char *const *settings);
+/* views_claims.c. NULL: the claims cannot be given to PostgreSQL. Points to them and to the role. */
+struct policy_identity *views_policy_new(const struct views_role *role,
+                                         const struct claims *claims);
+void views_policy_free(struct policy_identity *policy);
 
 /* views_store.c. Each with a use of it (identity: a reference), to be given back. */
 struct view_identity *views_intern(struct views *views, const struct view_want *want);
@@ -282,7 +291,7 @@ const struct views_name *views_fold_name(const struct views_fold *fold); /* of o
 void views_name_unref(struct views_name *name);                          /* NULL is fine */
 /* All folds that somebody uses: `identities` from the beginning, `last` NULL. NULL at the end. Nothing is used or unused meanwhile. */
 struct views_folds {
-    struct rt_map_iter identities;
+    struct rt_roster_iter identities;
     struct views_fold *last;
 };
 struct views_fold *views_folds_next(struct views_folds *at);

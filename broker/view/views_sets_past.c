@@ -106,7 +106,7 @@ void views_past_tick(struct views *views, rt_usec now)
 
 static struct views_fold *any_fold(struct views *views)
 {
-    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+    struct views_folds all = { .identities = rt_roster_begin(views->identities) };
     struct views_fold *fold = views_folds_next(&all);
 
     while (fold != NULL && fold->keep == NULL) {

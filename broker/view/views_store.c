@@ -19,79 +19,118 @@ static uint64_t identity_hash(const struct views *views, const char *role, struc
     return rt_seeded_hash(views->seeds.low, parts, sizeof(parts));
 }
 
-static bool is_identity(const struct views_identity *identity, const char *role,
-                        struct wire_span claims)
+static struct views_role *role_of(const struct view_identity *identity)
 {
-    return strcmp(identity->identity.policy.role, role) == 0 &&
-           identity->claims->len == claims.len &&
-           memcmp(identity->claims->text, claims.data, claims.len) == 0;
+    return (struct views_role *)(uintptr_t)identity->maker;
 }
 
-static void free_claims(struct views_identity *identity)
+static void role_unref(struct views_role *role)
 {
-    claims_unref(identity->claims);
-    free(identity->settings);
+    if (--role->refs > 0) {
+        return;
+    }
+    if (role->views != NULL) {
+        (void)rt_map_remove(role->views->roles, role->name, strlen(role->name));
+    }
+    free(role);
 }
 
 static void on_last(struct view_identity *identity)
 {
     struct views_identity *gone = (struct views_identity *)identity;
-    struct views *views = gone->views;
-    struct views_identity *first = rt_map_remove_u64(views->identities, gone->hash);
-    struct views_identity **link = &first;
+    struct views_role *role = role_of(identity);
+    struct views *views = role->views;
 
-    while (*link != gone) {
-        link = &(*link)->next;
+    if (views != NULL) {
+        rt_roster_remove(views->identities, &gone->listed);
+        rt_gauge_set(views->identity_count, views->identity_count->value - 1);
     }
-    *link = gone->next;
-    if (first != NULL) {
-        rt_map_put_u64(views->identities, gone->hash, first);
-    }
-    rt_gauge_set(views->identity_count, views->identity_count->value - 1);
-    free_claims(gone);
+    claims_unref(gone->claims);
+    role_unref(role);
 }
 
-/* The views are gone already. */
-static void on_last_of_all(struct view_identity *identity)
+/* It could be made once: that is what an identity begins with. */
+static struct policy_identity *make_policy(const struct view_identity *identity)
 {
-    free_claims((struct views_identity *)identity);
+    const struct views_identity *whose = (const struct views_identity *)identity;
+
+    return views_policy_new(role_of(identity), whose->claims);
+}
+
+static struct views_role *use_role(struct views *views, const char *name)
+{
+    struct views_role *role = rt_map_get(views->roles, name, strlen(name));
+
+    if (role == NULL) {
+        size_t size = strlen(name) + 1;
+        role = rt_alloc(sizeof(*role) + size);
+        memcpy(role->name, name, size);
+        role->maker = (struct view_maker){ .role = role->name,
+                                           .policy = make_policy,
+                                           .forget = views_policy_free,
+                                           .on_last = on_last };
+        role->views = views;
+        role->settings = views->config.settings;
+        role->search_path = views->config.search_path;
+        (void)rt_map_put(views->roles, name, size - 1, role);
+    }
+    role->refs++;
+    return role;
 }
 
 void views_let_identities_go(struct views *views)
 {
-    struct rt_map_iter iter = rt_map_begin(views->identities);
+    struct rt_map_iter iter = rt_map_begin(views->roles);
 
-    for (struct views_identity *at = rt_map_next(&iter); at != NULL; at = rt_map_next(&iter)) {
-        for (; at != NULL; at = at->next) {
-            at->identity.on_last = on_last_of_all;
+    for (struct views_role *at = rt_map_next(&iter); at != NULL; at = rt_map_next(&iter)) {
+        at->views = NULL;
+    }
+}
+
+static struct views_identity *listed_at(struct rt_listed *at)
+{
+    return VIEWS_OWNER(at, struct views_identity, listed);
+}
+
+static struct views_identity *find_identity(const struct views *views, uint64_t hash,
+                                            const struct view_want *want)
+{
+    struct rt_listed *at = rt_roster_find(views->identities, hash);
+
+    for (; at != NULL; at = rt_roster_same(at)) {
+        const struct views_identity *one = listed_at(at);
+        if (strcmp(one->identity.maker->role, want->role) == 0 &&
+            one->claims->len == want->claims.len &&
+            memcmp(one->claims->text, want->claims.data, want->claims.len) == 0) {
+            return listed_at(at);
         }
     }
+    return NULL;
 }
 
 struct view_identity *views_intern(struct views *views, const struct view_want *want)
 {
     uint64_t hash = identity_hash(views, want->role, want->claims);
-    struct views_identity *first = rt_map_get_u64(views->identities, hash);
+    struct views_identity *found = find_identity(views, hash, want);
 
-    for (struct views_identity *at = first; at != NULL; at = at->next) {
-        if (is_identity(at, want->role, want->claims)) {
-            at->identity.refs++;
-            return &at->identity;
-        }
+    if (found != NULL) {
+        found->identity.refs++;
+        return &found->identity;
     }
     struct claims *claims = want->kept != NULL ? claims_ref(want->kept) : claims_new(want->claims);
-    struct views_identity *made = views_identity_new(want->role, claims, views->config.settings);
-    claims_unref(claims);
-    if (made == NULL) {
+    struct views_role *role = use_role(views, want->role);
+    struct policy_identity *policy = views_policy_new(role, claims);
+    if (policy == NULL) {
+        claims_unref(claims);
+        role_unref(role);
         return NULL;
     }
-    made->identity.policy.search_path = views->config.search_path;
-    made->identity.serial = ++views->next_identity;
-    made->identity.on_last = on_last;
-    made->views = views;
-    made->hash = hash;
-    made->next = first;
-    rt_map_put_u64(views->identities, hash, made);
+    struct views_identity *made = rt_alloc(sizeof(*made));
+    made->identity = (struct view_identity){
+        .refs = 1, .serial = ++views->next_identity, .policy = policy, .maker = &role->maker
+    };
+    made->claims = claims;
+    rt_roster_add(views->identities, &made->listed, hash);
     rt_gauge_set(views->identity_count, views->identity_count->value + 1);
     return &made->identity;
 }
@@ -188,16 +227,13 @@ static void forget_wanted(struct views_fold *fold)
 struct views_fold *views_folds_next(struct views_folds *at)
 {
     struct views_fold *fold = at->last == NULL ? NULL : at->last->next;
-    struct view_identity *whose = at->last == NULL ? NULL : at->last->identity;
-    struct views_identity *identity = (struct views_identity *)whose;
 
     while (fold == NULL) {
-        bool chained = identity != NULL && identity->next != NULL;
-        identity = chained ? identity->next : rt_map_next(&at->identities);
-        if (identity == NULL) {
+        struct rt_listed *listed = rt_roster_next(&at->identities);
+        if (listed == NULL) {
             break;
         }
-        fold = identity->folds;
+        fold = listed_at(listed)->folds;
     }
     at->last = fold;
     return fold;
@@ -205,7 +241,7 @@ struct views_fold *views_folds_next(struct views_folds *at)
 
 void views_new_epoch(struct views *views)
 {
-    struct views_folds all = { .identities = rt_map_begin(views->identities) };
+    struct views_folds all = { .identities = rt_roster_begin(views->identities) };
 
     for (struct views_fold *at = views_folds_next(&all); at != NULL; at = views_folds_next(&all)) {
         forget_wanted(at);
@@ -225,12 +261,12 @@ static void note_errors(const struct views_fold *fold)
     if (constants->binding.refused) {
         rt_counter_add(views->unplanned, 1);
         rt_log_warn(views->config.log, "views.policies_refused", RT_S("schema", name->schema),
-                    RT_S("table", name->table), RT_S("role", fold->identity->policy.role),
+                    RT_S("table", name->table), RT_S("role", fold->identity->maker->role),
                     RT_S("reason", constants->error));
     } else if (constants->binding.errors) {
         rt_counter_add(views->raised, 1);
         rt_log_warn(views->config.log, "views.constant_raised", RT_S("schema", name->schema),
-                    RT_S("table", name->table), RT_S("role", fold->identity->policy.role),
+                    RT_S("table", name->table), RT_S("role", fold->identity->maker->role),
                     RT_S("reason", constants->error));
     }
 }

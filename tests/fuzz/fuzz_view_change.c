@@ -62,11 +62,12 @@ static struct access *make_access(unsigned gaps)
 static struct view *make_view(struct access *access)
 {
     static const char text[] = "{v,v11111111-1111-1111-1111-111111111111}";
+    static const struct view_maker maker = { .role = "" };
     const struct view_seeds seeds = { { 1, 2 }, { 3, 4 } };
     struct view_identity *identity = rt_alloc(sizeof(*identity));
     struct view_constants *constants = rt_alloc(sizeof(*constants));
 
-    identity->refs = 1;
+    *identity = (struct view_identity){ .refs = 1, .maker = &maker };
     constants->refs = 1;
     must(policy_fold_read(&constants->policy, access->rules->program, text, strlen(text)));
     struct view *view = view_make(access, identity, constants, NULL, &seeds);

@@ -152,21 +152,28 @@ static struct access *access_of(struct asks_kit *kit, const char *role)
 
 static struct view_identity *make_identity(int number, const char *role, const char *claims)
 {
-    struct view_identity *identity = rt_alloc(sizeof(*identity) + sizeof(struct policy_setting));
-    struct policy_setting *setting = (struct policy_setting *)(void *)(identity + 1);
+    struct whole {
+        struct view_identity identity; /* first: it is freed as this */
+        struct view_maker maker;
+        struct policy_identity policy;
+        struct policy_setting setting;
+    } *whole = rt_alloc(sizeof(*whole));
 
-    *setting = (struct policy_setting){ "request.jwt.claims", claims };
-    identity->refs = 1;
-    identity->serial = (uint64_t)number + 1;
-    identity->policy = (struct policy_identity){ role, setting, 1, NULL };
-    return identity;
+    whole->setting = (struct policy_setting){ "request.jwt.claims", claims };
+    whole->policy = (struct policy_identity){ role, &whole->setting, 1, NULL };
+    whole->maker.role = role;
+    whole->identity = (struct view_identity){
+        .refs = 1, .serial = (uint64_t)number + 1, .policy = &whole->policy, .maker = &whole->maker
+    };
+    return &whole->identity;
 }
 
 static struct view_constants *fold(struct asks_kit *kit, const struct policy_rules *rules,
-                                   const struct view_identity *identity)
+                                   struct view_identity *identity)
 {
     struct view_constants *constants = rt_alloc(sizeof(*constants));
-    struct policy_fold question = { rules->program, &identity->policy, kit->schema, kit->table };
+    struct policy_fold question = { rules->program, view_identity_policy(identity), kit->schema,
+                                    kit->table };
     struct policy_answers answers;
     struct rt_buf sql = { 0 };
     const char *text = "";

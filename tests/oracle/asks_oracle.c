@@ -84,7 +84,8 @@ static void on_commit(void *ctx)
 
 static void write_identity(const struct oracle *oracle, int view, struct rt_buf *sql)
 {
-    const struct policy_identity *identity = &oracle->kit.views[view]->identity->policy;
+    const struct policy_identity *identity =
+        view_identity_policy(oracle->kit.views[view]->identity);
     char *claims = PQescapeLiteral(oracle->kit.conn, identity->settings[0].value,
                                    strlen(identity->settings[0].value));
 
@@ -160,7 +161,7 @@ static void compare(struct oracle *oracle, int view, const PGresult *ctids)
         oracle->failed += oracle->states[at] == ASK_FAILED;
         if (oracle->states[at] == ASK_ANSWERED && said != sees && ++oracle->wrong <= 10) {
             (void)printf("row %s, identity %d (%s): PostgreSQL %s, asks %s\n", id, view,
-                         oracle->kit.views[view]->identity->policy.settings[0].value,
+                         view_identity_policy(oracle->kit.views[view]->identity)->settings[0].value,
                          sees ? "yes" : "no", said ? "yes" : "no");
         }
     }

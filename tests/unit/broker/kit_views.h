@@ -65,6 +65,8 @@ static inline void kit_release(const struct match_program *program, void *consta
 static inline struct view *kit_view(struct access *access, const char *owner)
 {
     static const struct match_program program = { .judge = kit_judge, .release = kit_release };
+    static const struct view_maker maker = { .role = "" };
+    static struct policy_identity nobody;
     struct kit_view *made = rt_alloc(sizeof(*made));
     struct view *view = &made->view;
 
@@ -75,7 +77,7 @@ static inline struct view *kit_view(struct access *access, const char *owner)
     view->refs = 1;
     view->access = access_ref(access);
     view->identity = rt_alloc(sizeof(struct view_identity));
-    view->identity->refs = 1;
+    *view->identity = (struct view_identity){ .refs = 1, .policy = &nobody, .maker = &maker };
     view->asks = true;
     return view;
 }

@@ -17,7 +17,7 @@ static void test_equal_identities_are_asked_about_once(void **state)
     assert_int_equal(one->answers, 1);
     assert_ptr_equal(one->view->identity, two->view->identity);
     assert_ptr_not_equal(one->view->identity, other->view->identity);
-    assert_string_equal(one->view->identity->policy.settings[1].value, "1");
+    assert_string_equal(view_identity_policy(one->view->identity)->settings[1].value, "1");
     view_filing_init(&filing, one->view);
     assert_int_equal(filing.match.conjunction_count, 1);
     assert_int_equal(filing.match.conjunctions[0].anchors[0].column, 1);
