@@ -20,6 +20,12 @@ static struct views *views_of(const struct view_watch *watch)
     return watch->name->views;
 }
 
+/* The fold, if it is to be asked for: without rules there is nothing to ask. */
+static struct views_fold *asked_for(const struct view_watch *watch)
+{
+    return watch->fold == NULL || watch->fold->rules == NULL ? NULL : watch->fold;
+}
+
 /* --- waiting ------------------------------------------------------------------------------------- */
 
 static void look_again(struct view_watch *watch)
@@ -85,7 +91,7 @@ static struct views_filter *filter_of(const struct view_watch *watch)
 static void deliver(struct view_watch *watch)
 {
     struct views *views = views_of(watch);
-    struct view_constants *constants = watch->fold == NULL ? NULL : watch->fold->constants;
+    struct view_constants *constants = watch->fold->constants; /* NULL without rules */
     struct filter_program *filter = filter_of(watch) == NULL ? NULL : filter_of(watch)->program;
     const struct view *last = watch->view;
 
@@ -93,7 +99,8 @@ static void deliver(struct view_watch *watch)
     if (last == NULL || last->access != watch->access || last->constants != constants ||
         last->filter != filter) {
         view_unref(watch->view);
-        watch->view = view_make(watch->access, watch->identity, constants, filter, &views->seeds);
+        watch->view =
+            view_make(watch->access, watch->fold->identity, constants, filter, &views->seeds);
     }
     struct view *view = view_ref(watch->view);
     views->config.events->on_view(views->config.ctx, watch->user, view, 0, NULL);
@@ -126,7 +133,7 @@ static void refuse_unplanned(struct view_watch *watch)
 
 void views_deliver(struct view_watch *watch)
 {
-    if (watch->fold != NULL && watch->fold->constants->policy.binding.refused) {
+    if (asked_for(watch) != NULL && watch->fold->constants->policy.binding.refused) {
         refuse_unplanned(watch);
     } else {
         deliver(watch);
@@ -207,13 +214,14 @@ static bool have_filter(struct view_watch *watch)
 static void look(struct view_watch *watch)
 {
     struct views_wait *wait = watch->wait;
+    struct views_fold *fold = asked_for(watch);
 
     if (wait == NULL) {
         return; /* it has its answer: then it is not in the list either */
     }
     views_link_drop(&wait->look);
     views_link_drop(&wait->item);
-    if (watch->identity == NULL) {
+    if (watch->fold == NULL) {
         refuse(watch, WIRE_CODE_FORBIDDEN, "the token's claims cannot be given to PostgreSQL");
         return;
     }
@@ -221,11 +229,10 @@ static void look(struct view_watch *watch)
         refuse_late(watch);
         return;
     }
-    if (watch->fold != NULL && !watch->fold->item.answered &&
-        views_trouble(&watch->fold->item) == NULL) {
-        views_ask(&watch->fold->item); /* together with the filter */
+    if (fold != NULL && !fold->item.answered && views_trouble(&fold->item) == NULL) {
+        views_ask(&fold->item); /* together with the filter */
     }
-    if (have_filter(watch) && (watch->fold == NULL || have(watch, &watch->fold->item))) {
+    if (have_filter(watch) && (fold == NULL || have(watch, &fold->item))) {
         views_deliver(watch);
     }
 }
@@ -266,16 +273,17 @@ static void on_retry(void *ctx)
 
 /* --- watches ------------------------------------------------------------------------------------- */
 
-static void use_fold(struct view_watch *watch)
+/* That of its rights, and of this identity. NULL: there is no such identity. */
+static void use_fold(struct view_watch *watch, struct view_identity *identity)
 {
     struct views_fold *before = watch->fold;
 
     watch->fold = NULL;
     views_link_drop(&watch->of_fold);
-    if (watch->access->rules != NULL && watch->identity != NULL) {
-        watch->fold = views_use_fold(views_of(watch), watch->access, watch->identity);
+    if (identity != NULL) {
+        watch->fold = views_use_fold(watch->access->rules, identity);
     }
-    views_link_add(watch->fold != NULL ? &watch->fold->watches : &views_of(watch)->foldless,
+    views_link_add(watch->fold != NULL ? &watch->fold->watches : &views_of(watch)->nobodys,
                    &watch->of_fold);
     views_unuse(before == NULL ? NULL : &before->item);
 }
@@ -310,10 +318,13 @@ struct view_watch *views_watch(struct views *views, const struct view_want *want
 
     watch->user = user;
     watch->access = access_ref(want->access);
-    watch->identity = views_intern(views, want);
+    struct view_identity *identity = views_intern(views, want);
     watch->name = views_name(views, want->schema, want->table);
     watch->wish = wish_new(views, want);
-    use_fold(watch);
+    use_fold(watch, identity);
+    if (identity != NULL) {
+        view_identity_unref(identity); /* its fold's */
+    }
     start(watch);
     return watch;
 }
@@ -329,9 +340,6 @@ void views_unwatch(struct view_watch *watch)
     wish_free(watch->wish);
     view_unref(watch->view);
     access_unref(watch->access);
-    if (watch->identity != NULL) {
-        view_identity_unref(watch->identity);
-    }
     views_name_unref(watch->name);
     free(watch);
 }
@@ -350,7 +358,7 @@ void views_access(struct view_watch *watch, struct access *access)
 
     watch->access = access_ref(access);
     access_unref(before);
-    use_fold(watch);
+    use_fold(watch, watch->fold == NULL ? NULL : watch->fold->identity);
     if (views_is_kept(watch)) {
         watch->fold->keep->doubted = true;
     }
@@ -377,7 +385,7 @@ void views_refold(struct views_fold *fold, uint32_t xid)
 
 void views_refresh(struct view_watch *watch, uint32_t xid)
 {
-    struct views_fold *fold = watch->fold;
+    struct views_fold *fold = asked_for(watch);
     struct views_keep *keep = fold == NULL ? NULL : fold->keep;
     bool good = keep != NULL && keep->kept && !keep->doubted && xid != 0;
 
@@ -436,7 +444,7 @@ static void unwatch_list(struct views_link *const *list)
 /* A fold, and its identity, are gone with the last of its watches: they are held until the next one is known. */
 static void unwatch_all(struct views *views)
 {
-    unwatch_list(&views->foldless);
+    unwatch_list(&views->nobodys);
     struct views_folds all = { .identities = rt_roster_begin(views->identities) };
     struct views_fold *fold = views_folds_next(&all);
     while (fold != NULL) {

@@ -24,7 +24,7 @@ static struct views_queue *queue_of(struct views *views, bool folds)
 
 static void enqueue(struct views_item *item)
 {
-    struct views_queue *queue = queue_of(item->views, item->kind == VIEWS_FOLD);
+    struct views_queue *queue = queue_of(views_of_item(item), item->kind == VIEWS_FOLD);
 
     item->state = VIEWS_QUEUED;
     views_question(item)->next = NULL;
@@ -66,7 +66,7 @@ void views_ask(struct views_item *item)
         forget_trouble(item);
         enqueue(item);
     }
-    rt_defer_schedule(item->views->settle);
+    rt_defer_schedule(views_of_item(item)->settle);
 }
 
 /* --- flights ------------------------------------------------------------------------------------- */

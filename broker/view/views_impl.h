@@ -67,7 +67,6 @@ enum views_kind { VIEWS_FOLD, VIEWS_TABLE, VIEWS_FILTER };
 enum views_state { VIEWS_IDLE, VIEWS_QUEUED, VIEWS_FLYING };
 
 struct views_item {
-    struct views *views;
     struct views_question
         *question; /* NULL: nobody waits for its answer, and there is no trouble */
     uint32_t users;
@@ -116,8 +115,8 @@ struct views_name {
 
 struct views_fold {
     struct views_item item;
-    struct views_fold *next; /* of its identity, until it is forgotten */
-    struct policy_rules *rules;
+    struct views_fold *next;    /* of its identity, until it is forgotten */
+    struct policy_rules *rules; /* NULL: it stands for its identity, and nothing is asked */
     struct view_identity *identity;
     struct view_constants *constants; /* NULL until answered */
     struct views_seen *seen;
@@ -159,6 +158,7 @@ struct views_seen {
 
 struct views_table {
     struct views_item item;
+    struct views *views;
     uint32_t oid;
     char *schema;
     char *table;
@@ -198,13 +198,12 @@ struct views_wait {
 struct view_watch {
     void *user;
     struct access *access;
-    struct view_identity *identity;
-    struct views_fold *fold; /* NULL without rules */
+    struct views_fold *fold; /* NULL: the identity cannot be given to PostgreSQL */
     struct views_wish *wish; /* NULL without a filter */
     struct views_name *name;
     struct view *view;         /* last given; NULL */
     struct views_wait *wait;   /* NULL: it has its answer */
-    struct views_link of_fold; /* in a list of its fold, or in views->foldless */
+    struct views_link of_fold; /* in a list of its fold, or in views->nobodys */
 };
 
 /* A lease, and what it is being asked. */
@@ -233,8 +232,8 @@ struct views {
     struct rt_map *tables;  /* by name */
     struct rt_map *filters; /* by table, columns and text */
     uint64_t next_identity;
-    struct views_name *name;     /* the last one that was used; NULL */
-    struct views_link *foldless; /* watches without a fold, by their `of_fold` */
+    struct views_name *name;    /* the last one that was used; NULL */
+    struct views_link *nobodys; /* watches without a fold, by their `of_fold` */
     struct views_link *unready;
     struct views_link *dirty;
     struct rt_map *tests; /* by serial of the rules */
@@ -283,9 +282,11 @@ void views_policy_free(struct policy_identity *policy);
 
 /* views_store.c. Each with a use of it (identity: a reference), to be given back. */
 struct view_identity *views_intern(struct views *views, const struct view_want *want);
+struct views *views_of_fold(const struct views_fold *fold);
+struct views *views_of_item(const struct views_item *item);
 void views_let_identities_go(struct views *views); /* those that outlive the views */
-struct views_fold *views_use_fold(struct views *views, struct access *access,
-                                  struct view_identity *identity);
+/* `rules` may be NULL. */
+struct views_fold *views_use_fold(struct policy_rules *rules, struct view_identity *identity);
 struct views_name *views_name(struct views *views, const char *schema, const char *table);
 const struct views_name *views_fold_name(const struct views_fold *fold); /* of one that is used */
 void views_name_unref(struct views_name *name);                          /* NULL is fine */

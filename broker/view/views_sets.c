@@ -24,10 +24,10 @@ static void add_to_gauge(struct rt_gauge *gauge, double by)
 
 void views_sets_use(struct views_fold *fold)
 {
-    struct rt_map *all = fold->item.views->tests;
+    struct rt_map *all = views_of_fold(fold)->tests;
     const struct policy_kept *kept = fold->rules->kept;
 
-    if (kept == NULL || !fold->item.views->config.keeps) {
+    if (kept == NULL || !views_of_fold(fold)->config.keeps) {
         return;
     }
     struct views_tests *tests = rt_map_get_u64(all, fold->rules->serial);
@@ -52,7 +52,7 @@ void views_sets_use(struct views_fold *fold)
 
 static void young_add(struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
 
     fold->keep->young_previous = views->youngest;
     if (views->youngest != NULL) {
@@ -65,7 +65,7 @@ static void young_add(struct views_fold *fold)
 
 void views_young_drop(struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
     struct views_keep *keep = fold->keep;
 
     if (fold != views->young && keep->young_previous == NULL) {
@@ -89,7 +89,7 @@ void views_young_drop(struct views_fold *fold)
 
 void views_sets_drop(struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
     struct views_keep *keep = fold->keep;
     uint32_t count = keep->sets == NULL ? 0 : fold->rules->kept->count;
 
@@ -119,7 +119,7 @@ void views_sets_unuse(struct views_fold *fold)
     free(fold->keep);
     fold->keep = NULL;
     if (--tests->users == 0) {
-        (void)rt_map_remove_u64(fold->item.views->tests, tests->rules->serial);
+        (void)rt_map_remove_u64(views_of_fold(fold)->tests, tests->rules->serial);
         for (uint32_t i = 0; i < tests->rules->kept->count; i++) {
             policy_sets_free(tests->sets[i]);
         }
@@ -153,7 +153,7 @@ const struct policy_kept_test *views_test_of(const struct policy_kept *kept, uin
 /* Whether a change came that the answer does not have. */
 static bool misses(const struct views_fold *fold, const struct xid_snapshot *snapshot)
 {
-    const struct views_record *at = fold->item.views->journal.first;
+    const struct views_record *at = views_of_fold(fold)->journal.first;
 
     for (; at != NULL; at = at->next) {
         if (!xid_snapshot_sees(snapshot, at->xid) &&
@@ -176,7 +176,7 @@ static void apply_record(struct views_fold *fold, uint32_t number,
     }
     if (record->truncate) {
         policy_set_truncate(set, record->xid);
-    } else if (views_versions_read(fold->item.views, test, record->relation, &record->change,
+    } else if (views_versions_read(views_of_fold(fold), test, record->relation, &record->change,
                                    &versions)) {
         policy_set_change(set, record->xid, versions.new_row, versions.old_row);
     } else {
@@ -186,7 +186,7 @@ static void apply_record(struct views_fold *fold, uint32_t number,
 
 static void catch_up(struct views_fold *fold, const struct xid_snapshot *snapshot)
 {
-    const struct views_record *at = fold->item.views->journal.first;
+    const struct views_record *at = views_of_fold(fold)->journal.first;
 
     for (; at != NULL; at = at->next) {
         if (xid_snapshot_sees(snapshot, at->xid)) {
@@ -233,7 +233,7 @@ static bool load_sets(struct views_fold *fold, const struct xid_snapshot *snapsh
     bool good = true;
 
     fold->keep->sets = rt_alloc(count * sizeof(struct policy_values *));
-    add_to_gauge(fold->item.views->set_count, count);
+    add_to_gauge(views_of_fold(fold)->set_count, count);
     for (uint32_t i = 0; i < count; i++) {
         good = load_set(fold, i, snapshot) && good;
     }
@@ -246,7 +246,7 @@ static bool load_sets(struct views_fold *fold, const struct xid_snapshot *snapsh
 bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *answer,
                      const struct xid_snapshot *snapshot, uint64_t journal)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
     struct views_keep *keep = fold->keep;
 
     if (snapshot == NULL || !views_journal_covers(&views->journal, journal, snapshot) ||

@@ -135,7 +135,7 @@ void views_note_due(struct views_fold *fold)
         }
     }
     if (keep->due != NULL) {
-        views_link_add(&fold->item.views->due, &keep->has_due);
+        views_link_add(&views_of_fold(fold)->due, &keep->has_due);
     }
 }
 
@@ -158,7 +158,7 @@ static struct view_watch *take_due(struct views *views)
 /* What it has was right until now; nothing tells when that ends but that a table is touched. */
 static void lose(struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
 
     views_sets_drop(fold);
     views_seen_unref(fold->seen);

@@ -14,7 +14,7 @@
 
 static void note_unsure(struct views_fold *fold, bool unsure)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
     struct views_link *link = &fold->keep->unsure;
 
     if (unsure == (link->at != NULL)) {
@@ -40,7 +40,7 @@ bool views_past_take(struct views_fold *fold, const struct xid_snapshot *snapsho
 
     if (tests->past == VIEWS_PAST_UNKNOWN) {
         tests->past = snapshot->xmax;
-        tests->patient_until = now + fold->item.views->config.patience;
+        tests->patient_until = now + views_of_fold(fold)->config.patience;
     }
     if (snapshot->xmin >= tests->past) {
         note_unsure(fold, false);

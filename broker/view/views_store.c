@@ -135,22 +135,38 @@ struct view_identity *views_intern(struct views *views, const struct view_want *
     return &made->identity;
 }
 
+struct views *views_of_fold(const struct views_fold *fold)
+{
+    return role_of(fold->identity)->views;
+}
+
+struct views *views_of_item(const struct views_item *item)
+{
+    switch ((enum views_kind)item->kind) {
+    case VIEWS_FOLD:
+        break;
+    case VIEWS_TABLE:
+        return ((const struct views_table *)item)->views;
+    case VIEWS_FILTER:
+        return ((const struct views_filter *)item)->table->views;
+    }
+    return views_of_fold((const struct views_fold *)item);
+}
+
 /* --- folds --------------------------------------------------------------------------------------- */
 
-static void init_item(struct views *views, struct views_item *item, enum views_kind kind)
+static void init_item(struct views_item *item, enum views_kind kind)
 {
-    item->views = views;
     item->kind = (uint8_t)kind;
     item->users = 1;
 }
 
-struct views_fold *views_use_fold(struct views *views, struct access *access,
-                                  struct view_identity *identity)
+struct views_fold *views_use_fold(struct policy_rules *rules, struct view_identity *identity)
 {
     struct views_identity *whose = (struct views_identity *)identity;
     struct views_fold *fold = whose->folds;
 
-    while (fold != NULL && fold->rules != access->rules) {
+    while (fold != NULL && fold->rules != rules) {
         fold = fold->next;
     }
     if (fold != NULL) {
@@ -158,11 +174,13 @@ struct views_fold *views_use_fold(struct views *views, struct access *access,
         return fold;
     }
     fold = rt_alloc(sizeof(*fold));
-    init_item(views, &fold->item, VIEWS_FOLD);
-    fold->rules = policy_rules_ref(access->rules);
+    init_item(&fold->item, VIEWS_FOLD);
     fold->identity = identity;
     identity->refs++;
-    views_sets_use(fold);
+    if (rules != NULL) {
+        fold->rules = policy_rules_ref(rules);
+        views_sets_use(fold);
+    }
     fold->next = whose->folds;
     whose->folds = fold;
     return fold;
@@ -254,7 +272,7 @@ void views_new_epoch(struct views *views)
 /* Which identity it is, the log does not say: claims are not for it. */
 static void note_errors(const struct views_fold *fold)
 {
-    struct views *views = fold->item.views;
+    struct views *views = views_of_fold(fold);
     const struct policy_constants *constants = &fold->constants->policy;
     const struct views_name *name = views_fold_name(fold);
 
@@ -308,10 +326,10 @@ bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
     }
     if (fold->constants != last && fold->keep != NULL) { /* no change will tell them */
         views_note_due(fold);
-        rt_defer_schedule(fold->item.views->settle);
+        rt_defer_schedule(views_of_fold(fold)->settle);
     }
     fold->item.answered = true;
-    rt_counter_add(fold->item.views->folded, 1);
+    rt_counter_add(views_of_fold(fold)->folded, 1);
     views_wake(&fold->item);
     views_question_done(&fold->item);
     return true;
@@ -348,7 +366,8 @@ struct views_table *views_use_table(struct views *views, const char *schema, con
         found->item.users++;
     } else {
         found = rt_alloc(sizeof(*found));
-        init_item(views, &found->item, VIEWS_TABLE);
+        init_item(&found->item, VIEWS_TABLE);
+        found->views = views;
         found->schema = rt_strdup(schema);
         found->table = rt_strdup(table);
         rt_map_put(views->tables, key.data, key.len, found);
@@ -362,7 +381,7 @@ static void forget_table(const struct views_table *table)
     struct rt_buf key = { .data = NULL };
 
     table_key(&key, table->schema, table->table);
-    (void)rt_map_remove(table->item.views->tables, key.data, key.len);
+    (void)rt_map_remove(views_of_item(&table->item)->tables, key.data, key.len);
     rt_buf_fini(&key);
 }
 
@@ -401,7 +420,7 @@ struct views_filter *views_use_filter(struct views *views, struct views_table *t
         return found;
     }
     found = rt_alloc(sizeof(*found));
-    init_item(views, &found->item, VIEWS_FILTER);
+    init_item(&found->item, VIEWS_FILTER);
     found->table = table;
     table->item.users++;
     found->columns = filter_columns_ref(table->columns);
@@ -463,7 +482,7 @@ static void forget(struct views_item *item)
         break;
     case VIEWS_FILTER:
         filter = (struct views_filter *)item;
-        (void)rt_map_remove(item->views->filters, filter->key.data, filter->key.len);
+        (void)rt_map_remove(views_of_item(item)->filters, filter->key.data, filter->key.len);
         break;
     }
 }
