@@ -40,6 +40,7 @@ static void free_group(struct route_group *group)
     table->dirty = table->dirty || group->view == NULL;
     add_to_gauge(config->stats->groups, -1);
     access_unref(group->access);
+    free(group->blinded_at);
     free(group);
 }
 

@@ -93,6 +93,14 @@ static void look_up(struct route_table *table, const struct view_change *rows)
     }
 }
 
+static void note_blinded(struct route_group *group, const struct wire_position *at)
+{
+    if (group->blinded_at == NULL) {
+        group->blinded_at = rt_alloc(sizeof(*group->blinded_at));
+    }
+    *group->blinded_at = *at;
+}
+
 /* A replay may come by the same change again: each group counts a position once. */
 void live_count_blinded(struct route *route, const struct view_change *rows,
                         const struct wire_position *at)
@@ -103,13 +111,14 @@ void live_count_blinded(struct route *route, const struct view_change *rows,
     for (int pass = 0; pass < 2; pass++) { /* both versions may be there */
         for (uint32_t i = 0; i < count; i++) {
             struct route_group *group = views[i]->user;
-            if (group == NULL || wire_position_cmp(&group->blinded_at, at) >= 0) {
+            if (group == NULL ||
+                (group->blinded_at != NULL && wire_position_cmp(group->blinded_at, at) >= 0)) {
                 continue;
             }
             if (pass == 0) {
                 rt_counter_add(route->config.stats->missing, 1);
             } else {
-                group->blinded_at = *at;
+                note_blinded(group, at);
             }
         }
     }
@@ -212,9 +221,9 @@ static void follow(struct sub *sub, const struct wire_position *since)
         return;
     }
     sub_leave(sub);
-    sub->resume = resume_at(sub, since);
+    sub->by.resume = resume_at(sub, since);
     if (window_covers(sub->edge->route->config.window, since)) {
-        replay_join(sub->resume, true);
+        replay_join(sub->by.resume, true);
     } else {
         sub_gone(sub, WIRE_GONE_TOO_OLD, "a change could not be judged, and is not kept");
     }

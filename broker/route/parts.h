@@ -41,8 +41,9 @@ struct route_group {
     struct replay *replays;   /* of this group, those that wait included */
     struct route_group *next; /* of table->judged */
     struct route_group **link;
-    struct wire_position blinded_at; /* up to here its part of `missing` is counted */
-    uint32_t users;                  /* audiences and viewers that point here */
+    struct wire_position
+        *blinded_at; /* up to here its part of `missing` is counted; NULL: none is */
+    uint32_t users;  /* audiences and viewers that point here */
     struct match_sub filed;
 };
 
@@ -147,13 +148,13 @@ struct sub {
     char *filter; /* NULL: none */
     union {
         struct member *member; /* SUB_ARMED */
-        size_t slot;           /* SUB_UNARMED */
-    } at;
-    struct resume *resume; /* NULL: begins, or has begun, with the position of the stream */
-    uint8_t state;         /* enum sub_state */
-    uint8_t filter_kind;   /* enum filter_dialect */
-    bool told;             /* it was accepted once */
-    bool changed;          /* it sees another view than what its edge was told last */
+        struct resume *resume; /* otherwise; NULL: begins with the position of the stream */
+    } by;
+    uint32_t slot;       /* SUB_UNARMED */
+    uint8_t state;       /* enum sub_state */
+    uint8_t filter_kind; /* enum filter_dialect */
+    bool told;           /* it was accepted once */
+    bool changed;        /* it sees another view than what its edge was told last */
 };
 
 /* How a subscription begins in the past; until it is live. Owned by it. */

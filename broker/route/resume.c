@@ -151,7 +151,7 @@ void ahead_expire(struct route *route, rt_usec now)
 void resume_place(struct sub *sub)
 {
     struct route *route = sub->edge->route;
-    struct resume *resume = sub->resume;
+    struct resume *resume = sub->by.resume;
 
     if (resume->since.epoch != route->at.epoch) {
         sub_gone(sub, WIRE_GONE_EPOCH, "the position is of another history of the database");

@@ -53,7 +53,7 @@ static void list_remove(struct route_snapshot *snapshot)
 void snapshot_leave(struct sub *sub)
 {
     const struct route_config *config = &sub->edge->route->config;
-    struct route_snapshot *snapshot = sub->resume->snapshot;
+    struct route_snapshot *snapshot = sub->by.resume->snapshot;
     void *job = snapshot->job;
 
     list_remove(snapshot);
@@ -70,8 +70,8 @@ static void describe(struct sub *sub)
     struct route *route = sub->edge->route;
 
     sub->state = SUB_DESCRIBING;
-    sub->resume->waiting = 0;
-    list_add(&route->describing, sub->resume->snapshot);
+    sub->by.resume->waiting = 0;
+    list_add(&route->describing, sub->by.resume->snapshot);
     group_ask(sub_group(sub));
 }
 
@@ -90,7 +90,7 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
 {
     struct route *route = sub->edge->route;
     const struct route_config *config = &route->config;
-    struct route_snapshot *snapshot = sub->resume->snapshot;
+    struct route_snapshot *snapshot = sub->by.resume->snapshot;
     const struct identity *identity = sub->identity;
     struct route_group *group = sub_group(sub);
     struct rt_buf condition = { 0 };
@@ -136,7 +136,7 @@ static bool begin(struct sub *sub, struct relation *relation, const char **out_g
 void snapshot_place(struct sub *sub)
 {
     struct route *route = sub->edge->route;
-    struct route_snapshot *snapshot = sub->resume->snapshot;
+    struct route_snapshot *snapshot = sub->by.resume->snapshot;
     struct relation *relation =
         relations_of_table(route->config.relations, sub_group(sub)->access->oid);
     const char *gone = NULL;
@@ -185,7 +185,7 @@ void snapshot_more(struct sub *sub, uint32_t parts)
 {
     const struct route_config *config = &sub->edge->route->config;
 
-    config->events->snapshot_more(config->ctx, sub->resume->snapshot->job, parts);
+    config->events->snapshot_more(config->ctx, sub->by.resume->snapshot->job, parts);
 }
 
 void snapshots_end_all(struct route *route, const char *why)

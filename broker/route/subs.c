@@ -29,16 +29,16 @@ void unarmed_add(struct route *route, struct sub *sub)
         route->unarmed = rt_realloc(route->unarmed, route->unarmed_cap, sizeof(struct unarmed));
     }
     sub->state = SUB_UNARMED;
-    sub->at.slot = route->unarmed_count;
+    sub->slot = (uint32_t)route->unarmed_count; /* below ROUTE_SUBS_MAX for each edge */
     route->unarmed[route->unarmed_count++] = (struct unarmed){ .sub = sub };
 }
 
 static void unarmed_remove(struct route *route, const struct sub *sub)
 {
-    struct unarmed *hole = &route->unarmed[sub->at.slot];
+    struct unarmed *hole = &route->unarmed[sub->slot];
 
     *hole = route->unarmed[--route->unarmed_count];
-    hole->sub->at.slot = sub->at.slot;
+    hole->sub->slot = sub->slot;
 }
 
 void write_accept(struct sub *sub, uint32_t group, enum wire_accept_kind kind,
@@ -76,9 +76,8 @@ void sub_arm(struct sub *sub)
         relations_of_table(route->config.relations, group->access->oid);
     struct member *member = group_join(group, sub->edge);
 
-    resume_free(sub->resume);
-    sub->resume = NULL;
-    sub->at.member = member;
+    resume_free(sub->by.resume);
+    sub->by.member = member;
     sub->state = SUB_ARMED;
     if (relation != NULL || (member->count == 1 && group->access->generated_count > 0)) {
         member_announce(member, relation);
@@ -95,9 +94,9 @@ void sub_place(struct sub *sub)
 
     if (route->in_transaction || !route->known) {
         unarmed_add(route, sub);
-    } else if (sub->resume == NULL) {
+    } else if (sub->by.resume == NULL) {
         sub_arm(sub);
-    } else if (sub->resume->snapshot != NULL) {
+    } else if (sub->by.resume->snapshot != NULL) {
         snapshot_place(sub);
     } else {
         resume_place(sub);
@@ -107,13 +106,14 @@ void sub_place(struct sub *sub)
 void sub_leave(struct sub *sub)
 {
     if (sub->state == SUB_ARMED) {
-        group_leave(sub->at.member);
+        group_leave(sub->by.member);
+        sub->by.resume = NULL;
     } else if (sub->state == SUB_UNARMED) {
         unarmed_remove(sub->edge->route, sub);
     } else if (sub->state == SUB_AHEAD) {
-        ahead_remove(sub->resume);
+        ahead_remove(sub->by.resume);
     } else if (sub->state == SUB_REPLAYING) {
-        replay_leave(sub->resume);
+        replay_leave(sub->by.resume);
     } else if (sub->state != SUB_ASKING) {
         snapshot_leave(sub);
     }
@@ -123,14 +123,14 @@ void sub_leave(struct sub *sub)
 void sub_suspend(struct sub *sub, const struct wire_position *since)
 {
     bool live = sub->state == SUB_ARMED;
-    bool replayed = sub->state == SUB_REPLAYING && sub->resume->replay->running;
+    bool replayed = sub->state == SUB_REPLAYING && sub->by.resume->replay->running;
 
     sub_leave(sub);
     if (live) {
-        sub->resume = resume_at(sub, since);
+        sub->by.resume = resume_at(sub, since);
     }
     if (live || replayed) {
-        write_accept(sub, ROUTE_NO_GROUP, WIRE_ACCEPT_REPLAY, &sub->resume->since);
+        write_accept(sub, ROUTE_NO_GROUP, WIRE_ACCEPT_REPLAY, &sub->by.resume->since);
     }
 }
 
@@ -176,7 +176,7 @@ void sub_free(struct sub *sub)
 
     sub_leave(sub);
     viewer_leave(sub);
-    resume_free(sub->resume);
+    resume_free(sub->by.resume);
     *sub->audience_link = sub->audience_next;
     if (sub->audience_next != NULL) {
         sub->audience_next->audience_link = sub->audience_link;
@@ -200,7 +200,7 @@ struct sub *sub_new(struct route_edge *edge, uint64_t id, struct identity *ident
     sub->edge = edge;
     sub->identity = identity;
     sub->audience = audience;
-    sub->resume = resume;
+    sub->by.resume = resume;
     if (resume != NULL) {
         resume->sub = sub;
     }
