@@ -14,10 +14,8 @@ enum { CHUNK_FIRST = 112, CHUNK_MOST = 4032, ALIGN = 16 };
 struct policy_chunk {
     struct policy_chunk *next;
     uint32_t size;
-    bool lent;
     _Alignas(ALIGN) uint8_t data[];
 };
-_Static_assert(sizeof(struct policy_chunk) == POLICY_ARENA_LENT, "what a lent piece is used up by");
 
 static size_t next_size(const struct policy_arena *arena)
 {
@@ -60,22 +58,11 @@ char *policy_arena_copy(struct policy_arena *arena, const char *text, size_t len
     return copy;
 }
 
-void policy_arena_lend(struct policy_arena *arena, void *memory, size_t size)
-{
-    struct policy_chunk *chunk = memory;
-
-    chunk->size = (uint32_t)(size - sizeof(*chunk));
-    chunk->lent = true;
-    arena->chunks = chunk;
-}
-
 void policy_arena_fini(struct policy_arena *arena)
 {
     while (arena->chunks != NULL) {
         struct policy_chunk *next = arena->chunks->next;
-        if (!arena->chunks->lent) {
-            free(arena->chunks);
-        }
+        free(arena->chunks);
         arena->chunks = next;
     }
     *arena = (struct policy_arena){ 0 };

@@ -19,9 +19,6 @@ struct policy_arena {
 void *policy_arena_alloc(struct policy_arena *arena, size_t size);
 /* Anywhere, not aligned. Terminated with NUL, which `len` does not count. */
 char *policy_arena_copy(struct policy_arena *arena, const char *text, size_t len);
-/* To be used first, of an arena that is empty: zeroed, aligned for anything, not freed with it. POLICY_ARENA_LENT of it are the arena's. */
-enum { POLICY_ARENA_LENT = 16 };
-void policy_arena_lend(struct policy_arena *arena, void *memory, size_t size);
 void policy_arena_fini(struct policy_arena *arena);
 
 #endif

@@ -157,28 +157,7 @@ static void keep_error(struct policy_constants *out, const char *element, size_t
     }
 }
 
-size_t policy_fold_room(const struct policy_program *program, const char *text, size_t len)
-{
-    enum { ALIGNED = 16 };
-    size_t room = POLICY_ARENA_LENT + program->fold_count * sizeof(struct policy_value) + len;
-    size_t elements = 1;
-    uint32_t lists = 0;
-
-    for (uint32_t i = 0; i < program->fold_count; i++) {
-        lists += program->folds[i].shape.kind == POLICY_KIND_ARRAY;
-    }
-    for (size_t i = 0; i < len; i++) {
-        elements += text[i] == ',';
-    }
-    if (lists > 0) {
-        size_t within = elements > program->fold_count ? elements - program->fold_count : 0;
-        room += lists * (sizeof(struct policy_list) + (size_t)(2 * ALIGNED)) +
-                (within + lists - 1) * sizeof(struct policy_value);
-    }
-    return room;
-}
-
-static bool read_fold(struct policy_constants *out, const struct policy_program *program,
+bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
                       const char *text, size_t len)
 {
     struct policy_array array;
@@ -187,6 +166,7 @@ static bool read_fold(struct policy_constants *out, const struct policy_program 
     bool is_null = false;
     uint32_t count = 0;
 
+    *out = (struct policy_constants){ 0 };
     struct policy_value *values =
         policy_arena_alloc(&out->arena, program->fold_count * sizeof(*values));
     char *scratch = rt_alloc(len + 1);
@@ -213,21 +193,6 @@ static bool read_fold(struct policy_constants *out, const struct policy_program 
     out->binding.values = values;
     out->binding.count = good ? program->fold_count : 0;
     return good;
-}
-
-bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
-                      const char *text, size_t len)
-{
-    *out = (struct policy_constants){ 0 };
-    return read_fold(out, program, text, len);
-}
-
-bool policy_fold_read_in(struct policy_constants *out, void *memory, size_t size,
-                         const struct policy_program *program, const char *text, size_t len)
-{
-    *out = (struct policy_constants){ 0 };
-    policy_arena_lend(&out->arena, memory, size);
-    return read_fold(out, program, text, len);
 }
 
 /* The parts are written one behind the other into `bytes`: unescaped, an element is never longer than it was. */

@@ -65,10 +65,10 @@ struct policy_constants {
 /* False when the text is not such an answer; then the binding refuses everything. */
 bool policy_fold_read(struct policy_constants *out, const struct policy_program *program,
                       const char *text, size_t len);
-/* The same in memory of the caller's (policy_arena_lend): policy_fold_room() bytes of it are enough, but for errors. */
-size_t policy_fold_room(const struct policy_program *program, const char *text, size_t len);
-bool policy_fold_read_in(struct policy_constants *out, void *memory, size_t size,
-                         const struct policy_program *program, const char *text, size_t len);
+/* A copy in memory of the caller's, aligned as malloc's: as many bytes as _room() says, which are all that it needs. */
+size_t policy_constants_room(const struct policy_constants *constants);
+void policy_constants_pack(struct policy_constants *out, void *memory,
+                           const struct policy_constants *from);
 void policy_constants_fini(struct policy_constants *constants);
 /* For a program without constants (program->fold_count 0) that needs no look: refuses nothing. */
 void policy_constants_none(struct policy_constants *out);

@@ -289,16 +289,16 @@ static void note_errors(const struct views_fold *fold)
     }
 }
 
-/* In one piece, but for what is said of errors. */
 static struct view_constants *constants_of(const struct policy_program *program,
                                            const struct policy_answer_text *answer)
 {
-    size_t room = policy_fold_room(program, answer->text, answer->len);
-    struct view_constants *constants = rt_alloc(sizeof(*constants) + room);
+    struct policy_constants read;
 
+    (void)policy_fold_read(&read, program, answer->text, answer->len);
+    struct view_constants *constants = rt_alloc(sizeof(*constants) + policy_constants_room(&read));
     constants->refs = 1;
-    (void)policy_fold_read_in(&constants->policy, constants + 1, room, program, answer->text,
-                              answer->len);
+    policy_constants_pack(&constants->policy, constants + 1, &read);
+    policy_constants_fini(&read);
     return constants;
 }
 

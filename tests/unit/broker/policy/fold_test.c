@@ -1,4 +1,6 @@
 /* tests/unit/broker/policy/fold_test.c - constants asked of PostgreSQL, and policies read from its catalog. */
+#include <stdlib.h>
+
 #include "broker/policy/fold.h"
 #include "broker/policy/loader.h"
 #include "tests/unit/broker/policy/kit.h"
@@ -81,6 +83,78 @@ static struct policy_constants answer(const struct kit *kit, const char *text, b
 
     assert_int_equal(policy_fold_read(&constants, kit->program, text, strlen(text)), good);
     return constants;
+}
+
+static void assert_same_value(const struct policy_value *a, const struct policy_value *b)
+{
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->kind, b->kind);
+    assert_int_equal(a->len, b->len);
+    assert_int_equal(a->text == NULL, b->text == NULL);
+    if (a->text != NULL) {
+        assert_memory_equal(a->text, b->text, a->len);
+        assert_ptr_not_equal(a->text, b->text);
+    }
+}
+
+/* Nothing of the copy is outside of its memory, or of what it was copied from. */
+static void check_packed(const struct kit *kit, const char *text, bool good)
+{
+    struct policy_constants read = answer(kit, text, good);
+    size_t room = policy_constants_room(&read);
+    void *memory = rt_alloc(room + 1);
+    struct policy_constants packed;
+
+    policy_constants_pack(&packed, memory, &read);
+    assert_int_equal(packed.binding.count, read.binding.count);
+    assert_int_equal(packed.binding.refused, read.binding.refused);
+    assert_int_equal(packed.binding.errors, read.binding.errors);
+    for (uint32_t i = 0; i < read.binding.count; i++) {
+        const struct policy_value *from = &read.binding.values[i];
+        const struct policy_value *to = &packed.binding.values[i];
+        assert_same_value(to, from);
+        if (from->kind != POLICY_KIND_ARRAY || from->state != VALUE_KNOWN) {
+            continue;
+        }
+        assert_int_equal(to->list->count, from->list->count);
+        for (uint32_t j = 0; j < from->list->count; j++) {
+            assert_same_value(&to->list->values[j], &from->list->values[j]);
+        }
+    }
+    if (read.error == NULL) {
+        assert_null(packed.error);
+    } else {
+        assert_string_equal(packed.error, read.error);
+    }
+    policy_constants_fini(&read);
+    uint64_t sum = 0; /* the address sanitizer looks on: nothing points back */
+    for (uint32_t i = 0; i < packed.binding.count; i++) {
+        const struct policy_value *value = &packed.binding.values[i];
+        sum += value->text == NULL ? 0 : (uint64_t)value->text[value->len];
+    }
+    assert_int_equal(sum, 0);
+    policy_constants_fini(&packed);
+    free(memory);
+}
+
+static void test_a_packed_copy_says_the_same(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_owner);
+    check_packed(&kit, "{v,v11111111-1111-1111-1111-111111111111}", true);
+    check_packed(&kit, "{v,n}", true);
+    check_packed(&kit, "{v,ewhy}", true);
+    check_packed(&kit, "{ewhy,n}", true);
+    check_packed(&kit, "{v,v1,v2}", false);
+    kit_free(&kit);
+    kit_compile(&kit, tree_member);
+    check_packed(&kit, "{v,\"v{1,22,NULL}\"}", true);
+    check_packed(&kit, "{v,\"v{}\"}", true);
+    check_packed(&kit, "{v,\"v{\\\"1\\\",2}\"}", true);
+    check_packed(&kit, "{v,\"v{1,\"}", true);
+    kit_free(&kit);
 }
 
 static void test_the_answer(void **state)
@@ -209,10 +283,14 @@ static void test_wanted_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_question),  cmocka_unit_test(test_the_answer),
-        cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_rows_of_policies),
+        cmocka_unit_test(test_the_question),
+        cmocka_unit_test(test_the_answer),
+        cmocka_unit_test(test_a_packed_copy_says_the_same),
+        cmocka_unit_test(test_who_is_exempt),
+        cmocka_unit_test(test_rows_of_policies),
 
-        cmocka_unit_test(test_wanted_facts),  cmocka_unit_test(test_answers_in_one_text),
+        cmocka_unit_test(test_wanted_facts),
+        cmocka_unit_test(test_answers_in_one_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
