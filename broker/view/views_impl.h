@@ -313,6 +313,7 @@ void views_question_free(struct views_item *item);
 /* After it has landed, with nobody using it. */
 void views_item_free(struct views_item *item);
 void views_fold_want(struct views_fold *fold, uint32_t xid);
+void views_fold_want_nothing(struct views_fold *fold);
 /* True: the constants are no older than all that is wanted. Forgets what was seen. */
 bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot);
 /* The constants that PostgreSQL said, under this snapshot; wakes whoever waits for them. */

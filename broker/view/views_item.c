@@ -61,6 +61,47 @@ void views_question_done(struct views_item *item)
     }
 }
 
+void views_fold_want(struct views_fold *fold, uint32_t xid)
+{
+    struct views_question *question = views_question(&fold->item);
+
+    for (uint32_t i = 0; i < question->xid_count; i++) {
+        if (question->xids[i] == xid) {
+            return;
+        }
+    }
+    if (question->xid_count == VIEWS_XIDS_MAX) {
+        memmove(question->xids, question->xids + 1, (VIEWS_XIDS_MAX - 1) * sizeof(*question->xids));
+        question->xid_count--;
+    }
+    question->xids = rt_realloc(question->xids, question->xid_count + 1, sizeof(*question->xids));
+    question->xids[question->xid_count++] = xid;
+}
+
+void views_fold_want_nothing(struct views_fold *fold)
+{
+    struct views_question *question = fold->item.question;
+
+    if (question != NULL) {
+        free(question->xids);
+        question->xids = NULL;
+        question->xid_count = 0;
+    }
+}
+
+bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot)
+{
+    const struct views_question *question = fold->item.question;
+
+    for (uint32_t i = 0; question != NULL && i < question->xid_count; i++) {
+        if (!xid_snapshot_sees(snapshot, question->xids[i])) {
+            return false;
+        }
+    }
+    views_fold_want_nothing(fold);
+    return true;
+}
+
 /* --- names, and snapshots ------------------------------------------------------------------------- */
 
 struct views_name *views_name(struct views *views, const char *schema, const char *table)

@@ -214,34 +214,6 @@ static void free_fold(struct views_fold *fold)
     free(fold);
 }
 
-void views_fold_want(struct views_fold *fold, uint32_t xid)
-{
-    struct views_question *question = views_question(&fold->item);
-
-    for (uint32_t i = 0; i < question->xid_count; i++) {
-        if (question->xids[i] == xid) {
-            return;
-        }
-    }
-    if (question->xid_count == VIEWS_XIDS_MAX) {
-        memmove(question->xids, question->xids + 1, (VIEWS_XIDS_MAX - 1) * sizeof(*question->xids));
-        question->xid_count--;
-    }
-    question->xids = rt_realloc(question->xids, question->xid_count + 1, sizeof(*question->xids));
-    question->xids[question->xid_count++] = xid;
-}
-
-static void forget_wanted(struct views_fold *fold)
-{
-    struct views_question *question = fold->item.question;
-
-    if (question != NULL) {
-        free(question->xids);
-        question->xids = NULL;
-        question->xid_count = 0;
-    }
-}
-
 struct views_fold *views_folds_next(struct views_folds *at)
 {
     struct views_fold *fold = at->last == NULL ? NULL : at->last->next;
@@ -262,7 +234,7 @@ void views_new_epoch(struct views *views)
     struct views_folds all = { .identities = rt_roster_begin(views->identities) };
 
     for (struct views_fold *at = views_folds_next(&all); at != NULL; at = views_folds_next(&all)) {
-        forget_wanted(at);
+        views_fold_want_nothing(at);
         views_seen_unref(at->seen);
         at->seen = NULL;
     }
@@ -332,19 +304,6 @@ bool views_fold_take(struct views_fold *fold, const struct policy_answer_text *a
     rt_counter_add(views_of_fold(fold)->folded, 1);
     views_wake(&fold->item);
     views_question_done(&fold->item);
-    return true;
-}
-
-bool views_fold_sees(struct views_fold *fold, const struct xid_snapshot *snapshot)
-{
-    const struct views_question *question = fold->item.question;
-
-    for (uint32_t i = 0; question != NULL && i < question->xid_count; i++) {
-        if (!xid_snapshot_sees(snapshot, question->xids[i])) {
-            return false;
-        }
-    }
-    forget_wanted(fold);
     return true;
 }
 
