@@ -1,6 +1,7 @@
 /* runtime/roster.c - chains under buckets, which are split one after the other as objects are added.
  *
- * Bucket b of 2^k + b is split off bucket b when there are two objects for each bucket. Buckets stand in segments, so that growing
+ * There are as many buckets as there were objects at most: bucket 2^k + b is split off bucket b. Two objects for a bucket would save 4 bytes
+ * each, and made adding a third slower: every one of them is a wait for memory. Buckets stand in segments, so that growing
  * moves nothing; the first segment begins small, since most rosters are. None is given back: who had many will have many again.
  */
 #include "runtime/roster.h"
@@ -14,7 +15,6 @@
 enum {
     FIRST = 4,     /* buckets */
     SEGMENT = 512, /* buckets: a page */
-    EACH = 2,      /* objects for a bucket */
 };
 
 struct rt_roster {
@@ -114,7 +114,7 @@ size_t rt_roster_count(const struct rt_roster *roster)
 
 void rt_roster_add(struct rt_roster *roster, struct rt_listed *listed, uint64_t number)
 {
-    if (roster->count >= roster->buckets * EACH) {
+    if (roster->count == roster->buckets) {
         grow(roster);
     }
     struct rt_listed **bucket = bucket_of(roster, number);

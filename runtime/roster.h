@@ -1,11 +1,11 @@
 /* runtime/roster.h - objects found by a 64-bit number that they carry themselves: for a million of them.
  *
  * Where rt_map (runtime/map.h) keeps number and pointer beside the object, 22 to 43 bytes, a roster is a place in the object, its
- * number included, and 4 to 8 bytes of buckets. It grows by linear hashing, one bucket at a time: adding the millionth never stops for
+ * number included, and 8 bytes for its bucket. It grows by linear hashing, one bucket at a time: adding the millionth never stops for
  * all the others. Seeded, so that numbers chosen by somebody else cannot meet on purpose.
  *
  * Several objects may have the same number. The objects are the caller's, and stay where they are. Add, find and remove cost O(1),
- * and touch the objects of a bucket, two on average; find touches one more than a map does. One thread.
+ * and touch the objects of a bucket, one on average and no more than a few. One thread.
  */
 #ifndef PGTIDE_RUNTIME_ROSTER_H
 #define PGTIDE_RUNTIME_ROSTER_H
