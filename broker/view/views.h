@@ -14,7 +14,7 @@
  * fails, or takes longer than the pool's statement_timeout, is taken apart: so that one is to be a fraction of the deadline.
  *
  * One thread. Cost: a round trip for 64 identities, in PostgreSQL about 0.5 ms each (a membership set: 0.8); memory about
- * 850 bytes for a watch with an identity of its own (its view and its constants included), plus its claims, and for each set that is
+ * 460 bytes for a watch with an identity of its own (its view and its constants included), plus its claims, and for each set that is
  * kept about 250, 100 more for each value. A change of a table that sets are of: a look-up for each rules and membership test of
  * them, for each set that it concerns a copy of that set and a new view; nothing for the others (policy/sets.h).
  */
