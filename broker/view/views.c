@@ -62,6 +62,7 @@ static void stop(struct view_watch *watch)
     struct views_wait *wait = watch->wait;
 
     if (wait != NULL) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed below once it is in no list any more */
         views_link_drop(&wait->unready);
         views_link_drop(&wait->look);
         views_link_drop(&wait->item);

@@ -21,6 +21,7 @@ static uint64_t identity_hash(const struct views *views, const char *role, struc
 
 static struct views_role *role_of(const struct view_identity *identity)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): it is the maker's own, which others may only read */
     return (struct views_role *)(uintptr_t)identity->maker;
 }
 
