@@ -31,7 +31,8 @@ static bool told(const struct cli_views *views, size_t at, const char *policy)
 
     for (size_t i = 0; i < at; i++) {
         const struct cli_view *other = &views->list[i];
-        for (uint32_t j = 0; j < other->rules.count && other->rules.oid == view->rules.oid; j++) {
+        for (uint32_t j = 0; j < other->rules->count && other->rules->oid == view->rules->oid;
+             j++) {
             if (strcmp(other->policies[j].name, policy) == 0) {
                 return true;
             }
@@ -63,6 +64,29 @@ static void tell_lane(struct doctor *doctor, const struct cli_view *view,
     }
     rt_buf_fini(&subject);
     rt_buf_fini(&problem);
+}
+
+/* Sets that every change of what they read has asked for again, for each identity. */
+static void tell_sets(struct doctor *doctor, const struct cli_view *view,
+                      const struct cli_policy *policy, const struct policy_facts *facts)
+{
+    for (uint32_t i = 0; i < policy->program->membership_count; i++) {
+        const struct cli_set *set = &policy->sets[i];
+        const struct policy_fact *table = policy_facts_table(facts, set->table);
+        struct rt_buf subject = { 0 };
+        struct rt_buf problem = { 0 };
+        if (set->why != NULL && table != NULL && view->all->program->membership_count > 0) {
+            rt_buf_printf(&subject, "policy %s of table %s.%s", policy->name, view->schema,
+                          view->table);
+            rt_buf_printf(&problem,
+                          "what it sees of %s.%s is read again from PostgreSQL, for each identity, "
+                          "with each transaction that touches what it reads: %s",
+                          table->schema, table->name, set->why);
+            doctor_say(doctor, DOCTOR_NOTE, rt_buf_cstr(&subject), rt_buf_cstr(&problem), NULL);
+        }
+        rt_buf_fini(&subject);
+        rt_buf_fini(&problem);
+    }
 }
 
 /* The tables that the policies read and the role may not; NULL: that is not what is missing. */
@@ -164,12 +188,13 @@ static void tell(struct doctor *doctor, const struct rt_config *config,
 {
     const struct cli_view *view = &views->list[at];
 
-    if (!view->rules.known || policy_table_exempt(&view->rules)) {
+    if (!view->rules->known || policy_table_exempt(view->rules)) {
         return;
     }
-    for (uint32_t i = 0; i < view->rules.count; i++) {
+    for (uint32_t i = 0; i < view->rules->count; i++) {
         if (view->policies[i].sql != NULL && !told(views, at, view->policies[i].name)) {
             tell_lane(doctor, view, &view->policies[i]);
+            tell_sets(doctor, view, &view->policies[i], views->facts);
         }
     }
     try_select(doctor, config, view);
@@ -188,7 +213,7 @@ bool doctor_policies(struct doctor *doctor, const struct rt_config *config)
         views.list[i].table = PQgetvalue(targets, (int)i, 1);
         views.list[i].role = PQgetvalue(targets, (int)i, 2);
     }
-    good = good && cli_policies_load(doctor->conn, &views);
+    good = good && cli_policies_load(doctor->conn, config, &views);
     for (size_t i = 0; good && i < views.count; i++) {
         tell(doctor, config, &views, i);
     }

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "broker/policy/sql.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/settings.h"
@@ -226,20 +227,104 @@ static void print_reasons(const struct policy_program *program, const struct pol
     }
 }
 
-static void print_policies(const struct cli_view *view, const struct policy_facts *facts)
+/* What a set that is kept costs when old versions of rows lack what it depends on. */
+static void print_identity_of(PGconn *conn, const struct policy_kept *kept, uint32_t table)
 {
-    if (!view->rules.known) {
+    struct rt_buf oid = { 0 };
+    struct rt_buf names = { 0 };
+    const char **columns = NULL;
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < kept->count; i++) {
+        const struct policy_kept_test *test = &kept->tests[i];
+        for (uint32_t j = 0; j < test->column_count && test->table == table; j++) {
+            columns = rt_realloc(columns, count + 1, sizeof(char *));
+            columns[count++] = test->columns[j].name;
+        }
+    }
+    rt_buf_printf(&oid, "%u", (unsigned)table);
+    policy_sql_text_array(&names, columns, count);
+    const char *params[] = { rt_buf_cstr(&oid), rt_buf_cstr(&names) };
+    PGresult *result = PQexecParams(conn, "SELECT pgtide.identity_covers($1::oid, $2::text[])", 2,
+                                    NULL, params, NULL, NULL, 0);
+    if (PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] != 't') {
+        printf("        but read again after an UPDATE or DELETE: the table's replica identity "
+               "lacks columns of it (pgtide doctor)\n");
+    }
+    PQclear(result);
+    free(columns);
+    rt_buf_fini(&oid);
+    rt_buf_fini(&names);
+}
+
+static void print_sets(const struct explained *it, const struct cli_view *view,
+                       const struct cli_policy *policy, const struct policy_facts *facts)
+{
+    const struct policy_kept *kept = view->all->kept;
+
+    for (uint32_t i = 0; i < policy->program->membership_count; i++) {
+        const struct cli_set *set = &policy->sets[i];
+        const struct policy_fact *table = policy_facts_table(facts, set->table);
+        const char *column = policy_facts_column(facts, set->table, set->value);
+        const char *why = set->why != NULL ? set->why
+                                           : "another set of these policies cannot be kept, and "
+                                             "they are read together";
+        if (table == NULL || column == NULL || view->all->program->membership_count == 0) {
+            continue;
+        }
+        printf("      set of %s.%s.%s: ", table->schema, table->name, column);
+        if (kept == NULL) {
+            printf("read again from PostgreSQL with each transaction that touches what it reads, "
+                   "because: %s\n",
+                   why);
+        } else {
+            printf("kept from the stream\n");
+            print_identity_of(it->conn, kept, set->table);
+        }
+    }
+}
+
+/* Tables whose rows the policy depends on, and of which the broker hears nothing. */
+static void print_unfollowed(const struct explained *it, const struct policy_tree *qual,
+                             const struct policy_facts *facts)
+{
+    struct policy_facts *none = policy_facts_new();
+    struct rt_buf arrays[POLICY_FACTS_PARAMS] = { 0 };
+
+    (void)policy_facts_wanted(none, qual, arrays);
+    const char *oids = rt_buf_cstr(&arrays[POLICY_FACTS_PARAMS - 1]);
+    PGresult *result = cli_database_query(
+        it->conn, "SELECT t, t::regclass::text FROM pg_catalog.unnest($1::oid[]) AS t", 1, &oids);
+    for (int i = 0; i < PQntuples(result); i++) {
+        const uint32_t *reads = NULL;
+        uint32_t oid = (uint32_t)strtoul(PQgetvalue(result, i, 0), NULL, 10);
+        if (policy_facts_reads(facts, oid, &reads) == 0) {
+            printf("      not followed: %s, or what its own policies read (pgtide doctor)\n",
+                   PQgetvalue(result, i, 1));
+        }
+    }
+    PQclear(result);
+    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
+        rt_buf_fini(&arrays[i]);
+    }
+    policy_facts_free(none);
+}
+
+static void print_policies(const struct explained *it, const struct cli_view *view,
+                           const struct policy_facts *facts)
+{
+    if (!view->rules->known) {
         return;
     }
-    if (policy_table_exempt(&view->rules)) {
+    if (policy_table_exempt(view->rules)) {
         printf("  every row: row-level security %s\n",
-               !view->rules.enabled ? "is off"
-               : view->rules.bypass ? "does not apply to the role (superuser or BYPASSRLS)"
-                                    : "does not apply to the table's owner");
+               !view->rules->enabled ? "is off"
+               : view->rules->bypass ? "does not apply to the role (superuser or BYPASSRLS)"
+                                     : "does not apply to the table's owner");
         return;
     }
     bool grants = false;
-    for (uint32_t i = 0; i < view->rules.count; i++) {
+    for (uint32_t i = 0; i < view->rules->count; i++) {
         const struct cli_policy *policy = &view->policies[i];
         printf("  policy %s (%s): ", policy->name,
                policy->permissive ? "permissive" : "restrictive");
@@ -251,13 +336,17 @@ static void print_policies(const struct cli_view *view, const struct policy_fact
         printf("%s\n      %s\n", cli_policies_lane_name(cli_policies_lane(policy->program)),
                policy->sql);
         print_reasons(policy->program, facts);
+        print_sets(it, view, policy, facts);
+        if (policy->program->leaf_count > 0 && view->rules->rules[i].rule.qual != NULL) {
+            print_unfollowed(it, view->rules->rules[i].rule.qual, facts);
+        }
     }
     if (!grants) {
         printf("  no row: no permissive policy for SELECT applies to the role\n");
         return;
     }
-    enum cli_lane lane = cli_policies_lane(view->program);
-    const struct policy_set *set = &view->program->asking.set;
+    enum cli_lane lane = cli_policies_lane(view->all->program);
+    const struct policy_set *set = &view->all->program->asking.set;
     printf("  all together: %s\n", cli_policies_lane_name(lane));
     if (lane == CLI_LANE_FALLBACK) {
         printf("      asked %s%s\n",
@@ -296,8 +385,8 @@ static bool print_view(const struct explained *it, const struct cli_views *views
     struct explained_row asked = { it->values != NULL ? &row : NULL, columns, it->json };
     bool good = print_columns(it, view->role);
 
-    print_policies(view, views->facts);
-    if (good && view->rules.known && !policy_table_exempt(&view->rules) &&
+    print_policies(it, view, views->facts);
+    if (good && view->rules->known && !policy_table_exempt(view->rules) &&
         (it->claims != NULL || it->values != NULL)) {
         fill_row(it, &row);
         good = explain_identity(it->conn, view, it->settings, it->path,
@@ -317,8 +406,8 @@ static bool explain(struct explained *it, const struct rt_config *config)
         views.list[i].table = it->table;
         views.list[i].role = it->list[i];
     }
-    bool good =
-        cli_policies_load(it->conn, &views) && print_table(it, config->database_publication);
+    bool good = cli_policies_load(it->conn, config, &views) &&
+                print_table(it, config->database_publication);
     for (size_t i = 0; i < views.count && good; i++) {
         good = print_view(it, &views, i);
     }
@@ -368,7 +457,8 @@ const struct cli_command cli_command_explain = {
         "For each role: the columns it may read, the policies that apply to it, and the lane of "
         "each, that\n"
         "is, how the broker judges it: compiled and membership need no question to PostgreSQL;\n"
-        "fallback asks it, for the changes that are not decided otherwise, and says why.\n"
+        "fallback asks it, for the changes that are not decided otherwise, and says why. Of each\n"
+        "membership test: whether its set is kept from the stream or read again, and why.\n"
         "With --claims also the constants of that identity and the values by which changes find "
         "it; with --row\n"
         "what each policy and all of them together say of that row.\n"

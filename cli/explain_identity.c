@@ -25,19 +25,19 @@ struct folded {
     const struct cli_view *view;
     const struct policy_identity *identity;
     struct policy_constants all;
-    struct policy_constants *alone; /* view->rules.count */
+    struct policy_constants *alone; /* view->rules->count */
 };
 
 static bool fold(PGconn *conn, struct folded *out)
 {
-    size_t count = (size_t)out->view->rules.count + 1;
+    size_t count = (size_t)out->view->rules->count + 1;
     struct policy_fold *folds = rt_alloc(count * sizeof(*folds));
     struct policy_answers answers = { 0 };
     struct rt_buf sql = { 0 };
 
     for (size_t i = 0; i < count; i++) {
         const struct policy_program *program =
-            i == 0 ? out->view->program : out->view->policies[i - 1].program;
+            i == 0 ? out->view->all->program : out->view->policies[i - 1].program;
         folds[i] =
             (struct policy_fold){ program, out->identity, out->view->schema, out->view->table };
     }
@@ -74,7 +74,7 @@ static void print_value(const struct policy_value *value)
 
 static void print_constants(const struct folded *folded)
 {
-    const struct policy_program *program = folded->view->program;
+    const struct policy_program *program = folded->view->all->program;
     const struct policy_binding *binding = &folded->all.binding;
 
     for (uint32_t i = 0; i < program->fold_count && i < binding->count; i++) {
@@ -88,7 +88,7 @@ static void print_anchors(const struct folded *folded, PGconn *conn)
 {
     struct policy_anchors anchors;
 
-    policy_anchors_find(folded->view->program, &folded->all.binding, &anchors);
+    policy_anchors_find(folded->view->all->program, &folded->all.binding, &anchors);
     if (anchors.all) {
         printf(
             "    looked up by: nothing; every change of the table is judged for this identity\n");
@@ -99,7 +99,7 @@ static void print_anchors(const struct folded *folded, PGconn *conn)
         struct rt_buf sql = { 0 };
         rt_buf_printf(
             &sql, "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %u AND attnum = %u",
-            (unsigned)folded->view->rules.oid, (unsigned)anchors.list[i].column);
+            (unsigned)folded->view->rules->oid, (unsigned)anchors.list[i].column);
         PGresult *result = PQexec(conn, rt_buf_cstr(&sql));
         printf("    looked up by: %s = ", PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "?");
         print_value(anchors.list[i].value);
@@ -159,9 +159,9 @@ static bool ask(PGconn *conn, const struct folded *folded, const struct explaine
 
     const char *text = rt_buf_cstr(&image);
     struct policy_question question = {
-        .table = &folded->view->rules,
+        .table = folded->view->rules,
         .identity = folded->identity,
-        .apart = folded->view->program->asking.plans_apart,
+        .apart = folded->view->all->program->asking.plans_apart,
     };
     struct policy_batch batch = {
         .schema = folded->view->schema,
@@ -192,12 +192,12 @@ static bool print_row(PGconn *conn, const struct folded *folded, const struct ex
     struct policy_cell *cells = rt_alloc((asked->columns + 1) * sizeof(*cells));
     struct policy_row row = { asked->columns, cells };
     int64_t now = rt_wall_now();
-    const struct policy_program *program = folded->view->program;
+    const struct policy_program *program = folded->view->all->program;
     uint8_t verdict = POLICY_VERDICT_NO;
     bool good = true;
 
     printf("  row %s\n", asked->json);
-    for (uint32_t i = 0; i < folded->view->rules.count; i++) {
+    for (uint32_t i = 0; i < folded->view->rules->count; i++) {
         /* Each program parses the values as its own types. */
         memcpy(cells, asked->row->cells, asked->columns * sizeof(*cells));
         uint8_t set =
@@ -233,7 +233,7 @@ bool explain_identity(PGconn *conn, const struct cli_view *view, const char *nam
         cli_say("these claims are not a JSON object");
         return false;
     }
-    folded.alone = rt_alloc((view->rules.count + 1) * sizeof(*folded.alone));
+    folded.alone = rt_alloc((view->rules->count + 1) * sizeof(*folded.alone));
     bool good = fold(conn, &folded);
     if (good) {
         printf("  claims %s\n", claims[0] != '\0' ? claims : "none: a connection without a token");
@@ -248,7 +248,7 @@ bool explain_identity(PGconn *conn, const struct cli_view *view, const char *nam
         good = print_row(conn, &folded, row);
     }
     policy_constants_fini(&folded.all);
-    for (uint32_t i = 0; i < view->rules.count; i++) {
+    for (uint32_t i = 0; i < view->rules->count; i++) {
         policy_constants_fini(&folded.alone[i]);
     }
     free(folded.alone);

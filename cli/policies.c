@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/database.h"
+#include "runtime/config.h"
 
 bool cli_policies_prepare(PGconn *conn)
 {
@@ -20,127 +21,135 @@ bool cli_policies_prepare(PGconn *conn)
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-static void put_name(struct rt_buf *out, const char *name)
+/* NULL after saying what failed, unless that does not matter. */
+static PGresult *answer(PGconn *conn, const struct policy_step *step)
 {
-    rt_buf_puts(out, out->len == 0 ? "{\"" : ",\"");
-    for (const char *at = name; *at != '\0'; at++) {
-        if (*at == '"' || *at == '\\') {
-            rt_buf_putc(out, '\\');
-        }
-        rt_buf_putc(out, *at);
+    if (!step->optional) {
+        return cli_database_query(conn, step->sql, step->param_count, step->params);
     }
-    rt_buf_putc(out, '"');
+    PGresult *result =
+        PQexecParams(conn, step->sql, step->param_count, NULL, step->params, NULL, NULL, 0);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        PQclear(result);
+        return NULL;
+    }
+    return result;
 }
 
-static void fields_of(const PGresult *result, int row, const char **fields, int count)
+static bool take_step(PGconn *conn, struct policy_steps *steps, const struct policy_step *step)
 {
-    for (int i = 0; i < count; i++) {
-        fields[i] = i < PQnfields(result) ? PQgetvalue(result, row, i) : "";
-    }
-}
+    const char *fields[POLICY_STEP_COLUMNS];
+    PGresult *result = answer(conn, step);
+    bool good = result != NULL && PQnfields(result) == step->columns;
 
-static bool load_rules(PGconn *conn, struct cli_views *views)
-{
-    struct rt_buf arrays[POLICY_LOADER_PARAMS] = { 0 };
-    const char *params[POLICY_LOADER_PARAMS];
-    const char *fields[POLICY_LOADER_COLUMNS];
-
-    for (size_t i = 0; i < views->count; i++) {
-        put_name(&arrays[0], views->list[i].schema);
-        put_name(&arrays[1], views->list[i].table);
-        put_name(&arrays[2], views->list[i].role);
-    }
-    for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
-        rt_buf_puts(&arrays[i], views->count == 0 ? "{}" : "}");
-        params[i] = rt_buf_cstr(&arrays[i]);
-    }
-    PGresult *result = cli_database_query(conn, policy_loader_sql(), POLICY_LOADER_PARAMS, params);
-    for (int row = 0; row < PQntuples(result); row++) {
-        fields_of(result, row, fields, POLICY_LOADER_COLUMNS);
-        uint32_t question = policy_loader_question(fields);
-        if (question >= 1 && question <= views->count) {
-            policy_table_add(&views->list[question - 1].rules, fields);
+    for (int row = 0; good && row < PQntuples(result); row++) {
+        for (int i = 0; i < step->columns; i++) {
+            fields[i] = PQgetvalue(result, row, i);
         }
-    }
-    for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
-        rt_buf_fini(&arrays[i]);
+        policy_steps_row(steps, fields);
     }
     PQclear(result);
-    return result != NULL;
+    return good || step->optional;
 }
 
-static bool load_facts(PGconn *conn, struct cli_views *views)
+static bool read_all(PGconn *conn, struct policy_steps *steps)
 {
-    struct rt_buf arrays[POLICY_FACTS_PARAMS] = { 0 };
-    const char *params[POLICY_FACTS_PARAMS];
-    const char *fields[POLICY_FACTS_COLUMNS];
+    const struct policy_step *step = policy_steps_next(steps);
+    bool good = true;
 
-    views->facts = policy_facts_new();
-    for (size_t i = 0; i < views->count; i++) {
-        const struct policy_table *rules = &views->list[i].rules;
-        for (uint32_t j = 0; j < rules->count; j++) {
-            if (rules->rules[j].rule.qual != NULL) {
-                (void)policy_facts_wanted(views->facts, rules->rules[j].rule.qual, arrays);
-            }
-        }
+    while (step != NULL && good) {
+        good = take_step(conn, steps, step);
+        step = good ? policy_steps_next(steps) : NULL;
     }
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        params[i] = arrays[i].len > 0 ? rt_buf_cstr(&arrays[i]) : "{}";
-    }
-    PGresult *result = cli_database_query(conn, policy_facts_sql, POLICY_FACTS_PARAMS, params);
-    for (int row = 0; row < PQntuples(result); row++) {
-        fields_of(result, row, fields, POLICY_FACTS_COLUMNS);
-        policy_facts_add(views->facts, fields);
-    }
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        rt_buf_fini(&arrays[i]);
-    }
-    PQclear(result);
-    return result != NULL;
+    return good;
 }
 
-static void compile(const struct policy_facts *facts, struct cli_view *view)
+static struct cli_set *judge_sets(const struct policy_load *load, uint32_t number,
+                                  const struct policy_program *program)
 {
-    const struct policy_table *rules = &view->rules;
+    struct cli_set *sets = rt_alloc((program->membership_count + 1) * sizeof(*sets));
 
-    view->program = policy_table_compile(rules, facts);
-    view->policies = rt_alloc((rules->count + 1) * sizeof(*view->policies));
+    for (uint32_t i = 0; i < program->membership_count; i++) {
+        struct rt_buf why = { 0 };
+        bool kept = policy_load_keeps(load, number, program, i, &why);
+        sets[i] = (struct cli_set){
+            .table = program->memberships[i].members.table,
+            .value = program->memberships[i].members.value,
+            .why = kept ? NULL : rt_strdup(rt_buf_cstr(&why)),
+        };
+        rt_buf_fini(&why);
+    }
+    return sets;
+}
+
+static struct cli_policy *compile_each(const struct policy_load *load, uint32_t number)
+{
+    const struct policy_table *rules = policy_load_table(load, number);
+    struct cli_policy *policies = rt_alloc((rules->count + 1) * sizeof(*policies));
+
     for (uint32_t i = 0; i < rules->count; i++) {
         struct policy_rule alone = rules->rules[i].rule;
-        view->policies[i] = (struct cli_policy){
+        policies[i] = (struct cli_policy){
             .name = alone.name,
             .sql = alone.has_qual ? rules->rules[i].sql : NULL,
             .permissive = alone.permissive,
         };
         /* Alone, a restrictive one would be a false for every row. */
         alone.permissive = true;
-        view->policies[i].program = policy_compile(facts, false, &alone, 1);
+        policies[i].program = policy_compile(policy_load_facts(load), false, &alone, 1);
+        policies[i].sets = judge_sets(load, number, policies[i].program);
     }
+    return policies;
 }
 
-bool cli_policies_load(PGconn *conn, struct cli_views *views)
+static void compile(struct policy_load *load, uint32_t number, struct cli_view *view)
 {
-    bool loaded = load_rules(conn, views) && load_facts(conn, views);
+    view->policies = compile_each(load, number);
+    (void)policy_load_take(load, number, 1, &view->all);
+    view->rules = view->all != NULL ? &view->all->table : policy_load_table(load, number);
+}
 
+bool cli_policies_load(PGconn *conn, const struct rt_config *config, struct cli_views *views)
+{
+    struct policy_subject *subjects = rt_alloc((views->count + 1) * sizeof(*subjects));
+
+    for (size_t i = 0; i < views->count; i++) {
+        const struct cli_view *view = &views->list[i];
+        subjects[i] = (struct policy_subject){ view->schema, view->table, view->role };
+    }
+    views->steps = policy_steps_new(subjects, (uint32_t)views->count,
+                                    config->database_policy_publication, config->database_slot);
+    free(subjects);
+    struct policy_load *load = policy_steps_load(views->steps);
+    views->facts = policy_load_facts(load);
+    bool loaded = read_all(conn, views->steps);
     for (size_t i = 0; loaded && i < views->count; i++) {
-        compile(views->facts, &views->list[i]);
+        compile(load, (uint32_t)i, &views->list[i]);
     }
     return loaded;
+}
+
+static void free_policy(struct cli_policy *policy)
+{
+    for (uint32_t i = 0; i < policy->program->membership_count; i++) {
+        free(policy->sets[i].why);
+    }
+    free(policy->sets);
+    policy_program_free(policy->program);
 }
 
 void cli_policies_fini(struct cli_views *views)
 {
     for (size_t i = 0; i < views->count; i++) {
         struct cli_view *view = &views->list[i];
-        for (uint32_t j = 0; view->policies != NULL && j < view->rules.count; j++) {
-            policy_program_free(view->policies[j].program);
+        for (uint32_t j = 0; view->policies != NULL && j < view->rules->count; j++) {
+            free_policy(&view->policies[j]);
         }
         free(view->policies);
-        policy_program_free(view->program);
-        policy_table_fini(&view->rules);
+        policy_rules_unref(view->all);
     }
     free(views->list);
-    policy_facts_free(views->facts);
+    policy_steps_free(views->steps);
     *views = (struct cli_views){ 0 };
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/policy/sql.h"
+
 enum field {
     FIELD_UNSEEN,
     FIELD_FINGERPRINT,
@@ -130,22 +132,6 @@ static struct access *refuse_table(const PGresult *result, int row,
     return NULL;
 }
 
-void catalog_text_array(struct rt_buf *out, const char *const *items, size_t count)
-{
-    rt_buf_putc(out, '{');
-    for (size_t i = 0; i < count; i++) {
-        rt_buf_puts(out, i == 0 ? "\"" : ",\"");
-        for (const char *at = items[i]; *at != '\0'; at++) {
-            if (*at == '"' || *at == '\\') {
-                rt_buf_putc(out, '\\');
-            }
-            rt_buf_putc(out, *at);
-        }
-        rt_buf_putc(out, '"');
-    }
-    rt_buf_putc(out, '}');
-}
-
 void catalog_xid_array(struct rt_buf *out, const uint32_t *xids, size_t count)
 {
     rt_buf_putc(out, '{');
@@ -166,7 +152,7 @@ void catalog_request_init(struct catalog_request *request, const struct catalog_
             const struct catalog_question *q = &questions[j];
             names[j] = i == 0 ? q->schema : i == 1 ? q->table : q->role;
         }
-        catalog_text_array(&request->arrays[i], names, count);
+        policy_sql_text_array(&request->arrays[i], names, count);
     }
     catalog_xid_array(&request->arrays[3], fences->xids, fences->count);
     for (size_t i = 0; i < CATALOG_PARAMS - 1; i++) {

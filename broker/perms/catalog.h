@@ -39,8 +39,7 @@ void catalog_request_init(struct catalog_request *request, const struct catalog_
                           size_t count, const struct fences *fences, const char *publication);
 void catalog_request_fini(struct catalog_request *request);
 
-/* Array literals for the parameters. */
-void catalog_text_array(struct rt_buf *out, const char *const *items, size_t count);
+/* An array literal for a parameter. */
 void catalog_xid_array(struct rt_buf *out, const uint32_t *xids, size_t count);
 
 /* Whether the statement's snapshot sees all the xids it was asked about. */

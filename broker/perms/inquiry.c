@@ -4,24 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/policy/followed.h"
-#include "broker/policy/rules.h"
+#include "broker/policy/steps.h"
 #include "pg/pgconn.h"
 #include "runtime/buf.h"
 
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-enum step {
-    STEP_NONE,
-    STEP_BEGIN,
-    STEP_CATALOG,
-    STEP_POLICIES,
-    STEP_FACTS,
-    STEP_READS,
-    STEP_NESTED,
-    STEP_NESTED_FACTS,
-    STEP_END
-};
+enum step { STEP_NONE, STEP_BEGIN, STEP_CATALOG, STEP_POLICIES, STEP_END };
 enum { FINGERPRINT_MAX = 128 };
 
 /* One question, and what is known of its answer. */
@@ -35,14 +24,14 @@ struct item {
 struct inquiry {
     struct pgconn *conn;
     struct inquiry_names names;
-    struct rt_buf tables; /* that policies read: OIDs, an array's text */
     enum step step;
     struct item *items;
     size_t count;
     struct catalog_request request;
-    bool requested;           /* `request` is filled in */
-    struct policy_load *load; /* of the items that have row-level security */
-    size_t *secured;          /* which these are */
+    bool requested;             /* `request` is filled in */
+    struct policy_steps *steps; /* of the items that have row-level security */
+    const struct policy_step *asked;
+    size_t *secured; /* which these are */
     size_t secured_count;
     uint64_t serial;
     char fingerprint[FINGERPRINT_MAX];
@@ -67,8 +56,8 @@ static void clear(struct inquiry *inquiry)
     inquiry->secured = NULL;
     inquiry->count = 0;
     inquiry->secured_count = 0;
-    policy_load_free(inquiry->load);
-    inquiry->load = NULL;
+    policy_steps_free(inquiry->steps);
+    inquiry->steps = NULL;
     if (inquiry->requested) {
         catalog_request_fini(&inquiry->request);
     }
@@ -89,7 +78,6 @@ void inquiry_free(struct inquiry *inquiry)
 {
     if (inquiry != NULL) {
         clear(inquiry);
-        rt_buf_fini(&inquiry->tables);
         free(inquiry);
     }
 }
@@ -142,53 +130,14 @@ static enum inquiry_news end(struct inquiry *inquiry, enum inquiry_news news)
 
 /* --- policies ---------------------------------------------------------------------------------- */
 
-/* NULL fields are "". */
-static void fields_of(const PGresult *result, int row, const char **fields, int count)
-{
-    for (int i = 0; i < count; i++) {
-        fields[i] = PQgetvalue(result, row, i);
-    }
-}
-
-/* Schemas, tables and roles, one behind the other: `count` of each. */
-static void ask_loader(struct inquiry *inquiry, enum step step, const char **names, size_t count)
-{
-    struct rt_buf arrays[POLICY_LOADER_PARAMS] = { { .data = NULL } };
-    const char *params[POLICY_LOADER_PARAMS];
-
-    for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
-        catalog_text_array(&arrays[i], names + i * count, count);
-        params[i] = rt_buf_cstr(&arrays[i]);
-    }
-    ask(inquiry, step, policy_loader_sql(), POLICY_LOADER_PARAMS, params);
-    for (size_t i = 0; i < POLICY_LOADER_PARAMS; i++) {
-        rt_buf_fini(&arrays[i]);
-    }
-}
-
-static enum inquiry_news ask_policies(struct inquiry *inquiry)
-{
-    size_t count = inquiry->secured_count;
-    const char **names = rt_realloc(NULL, POLICY_LOADER_PARAMS * count, sizeof(char *));
-
-    inquiry->load = policy_load_new((uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        const struct item *item = &inquiry->items[inquiry->secured[i]];
-        names[i] = item->schema;
-        names[count + i] = item->table;
-        names[2 * count + i] = item->role;
-    }
-    ask_loader(inquiry, STEP_POLICIES, names, count);
-    free(names);
-    return INQUIRY_MORE;
-}
-
 static enum inquiry_news finish_policies(struct inquiry *inquiry)
 {
+    struct policy_load *load = policy_steps_load(inquiry->steps);
+
     for (size_t i = 0; i < inquiry->secured_count; i++) {
         struct item *item = &inquiry->items[inquiry->secured[i]];
         enum policy_load_result found =
-            policy_load_take(inquiry->load, (uint32_t)i, ++inquiry->serial, &item->access->rules);
+            policy_load_take(load, (uint32_t)i, ++inquiry->serial, &item->access->rules);
         if (found == POLICY_LOAD_UNKNOWN) {
             access_unref(item->access);
             item->access = access_refuse(WIRE_CODE_SUBSCRIPTION_FAILED,
@@ -199,126 +148,50 @@ static enum inquiry_news finish_policies(struct inquiry *inquiry)
     return end(inquiry, INQUIRY_ANSWERED);
 }
 
-/* Frees the arrays. */
-static enum inquiry_news ask_facts(struct inquiry *inquiry, enum step step,
-                                   struct rt_buf arrays[POLICY_FACTS_PARAMS], bool wants)
+static enum inquiry_news ask_next(struct inquiry *inquiry)
 {
-    const char *params[POLICY_FACTS_PARAMS];
+    const struct policy_step *step = policy_steps_next(inquiry->steps);
 
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        params[i] = arrays[i].len > 0 ? rt_buf_cstr(&arrays[i]) : "{}";
+    inquiry->asked = step;
+    if (step == NULL) {
+        return finish_policies(inquiry);
     }
-    if (wants) {
-        ask(inquiry, step, policy_facts_sql, POLICY_FACTS_PARAMS, params);
-    }
-    for (size_t i = 0; i < POLICY_FACTS_PARAMS; i++) {
-        rt_buf_fini(&arrays[i]);
-    }
-    return wants ? INQUIRY_MORE : finish_policies(inquiry);
+    ask(inquiry, STEP_POLICIES, step->sql, step->param_count, step->params);
+    return INQUIRY_MORE;
 }
 
+static enum inquiry_news ask_policies(struct inquiry *inquiry)
+{
+    size_t count = inquiry->secured_count;
+    struct policy_subject *subjects = rt_alloc((count + 1) * sizeof(*subjects));
+
+    for (size_t i = 0; i < count; i++) {
+        const struct item *item = &inquiry->items[inquiry->secured[i]];
+        subjects[i] = (struct policy_subject){ item->schema, item->table, item->role };
+    }
+    inquiry->steps = policy_steps_new(subjects, (uint32_t)count, inquiry->names.policy_publication,
+                                      inquiry->names.slot);
+    free(subjects);
+    return ask_next(inquiry);
+}
+
+/* NULL fields are "". */
 static enum inquiry_news on_policies(struct inquiry *inquiry, const PGresult *result)
 {
-    const char *fields[POLICY_LOADER_COLUMNS];
-    struct rt_buf arrays[POLICY_FACTS_PARAMS] = { { .data = NULL } };
+    const char *fields[POLICY_STEP_COLUMNS];
+    const struct policy_step *step = inquiry->asked;
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == step->columns;
 
-    if (PQnfields(result) != POLICY_LOADER_COLUMNS) {
+    if (!good && !step->optional) {
         return end(inquiry, INQUIRY_FAILED);
     }
-    for (int row = 0; row < PQntuples(result); row++) {
-        fields_of(result, row, fields, POLICY_LOADER_COLUMNS);
-        policy_load_row(inquiry->load, fields);
-    }
-    bool wants = policy_load_wants(inquiry->load, arrays);
-    rt_buf_clear(&inquiry->tables);
-    rt_buf_append(&inquiry->tables, arrays[POLICY_FACTS_PARAMS - 1].data,
-                  arrays[POLICY_FACTS_PARAMS - 1].len);
-    return ask_facts(inquiry, STEP_FACTS, arrays, wants);
-}
-
-static void take_facts(struct inquiry *inquiry, const PGresult *result)
-{
-    const char *fields[POLICY_FACTS_COLUMNS];
-
-    for (int row = 0; row < PQntuples(result); row++) {
-        fields_of(result, row, fields, POLICY_FACTS_COLUMNS);
-        policy_load_fact(inquiry->load, fields);
-    }
-}
-
-static enum inquiry_news on_facts(struct inquiry *inquiry, const PGresult *result)
-{
-    if (PQnfields(result) != POLICY_FACTS_COLUMNS) {
-        return end(inquiry, INQUIRY_FAILED);
-    }
-    take_facts(inquiry, result);
-    policy_load_strict(inquiry->load);
-    if (inquiry->tables.len <= strlen("{}")) {
-        return finish_policies(inquiry);
-    }
-    const char *params[POLICY_FOLLOWED_PARAMS] = { rt_buf_cstr(&inquiry->tables),
-                                                   inquiry->names.policy_publication,
-                                                   inquiry->names.slot };
-    ask(inquiry, STEP_READS, policy_reads_sql(), POLICY_FOLLOWED_PARAMS, params);
-    return INQUIRY_MORE;
-}
-
-static void ask_nested(struct inquiry *inquiry, uint32_t count)
-{
-    const char **names = rt_realloc(NULL, (size_t)POLICY_LOADER_PARAMS * count, sizeof(char *));
-
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t question = 0;
-        policy_load_nested(inquiry->load, i, &question, &names[i], &names[count + i]);
-        names[2 * count + i] = inquiry->items[inquiry->secured[question]].role;
-    }
-    ask_loader(inquiry, STEP_NESTED, names, count);
-    free(names);
-}
-
-/* A database that `pgtide init` of this version has not been run for says an error: then no sets are kept. */
-static enum inquiry_news on_reads(struct inquiry *inquiry, const PGresult *result)
-{
-    bool good =
-        PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == POLICY_READS_COLUMNS;
-
     for (int row = 0; good && row < PQntuples(result); row++) {
-        policy_load_read(inquiry->load, (uint32_t)strtoul(PQgetvalue(result, row, 0), NULL, 10),
-                         (uint32_t)strtoul(PQgetvalue(result, row, 1), NULL, 10));
+        for (int i = 0; i < step->columns; i++) {
+            fields[i] = PQgetvalue(result, row, i);
+        }
+        policy_steps_row(inquiry->steps, fields);
     }
-    uint32_t nested = policy_load_nest(inquiry->load);
-    if (nested == 0) {
-        return finish_policies(inquiry);
-    }
-    ask_nested(inquiry, nested);
-    return INQUIRY_MORE;
-}
-
-/* --- tables that sets are of -------------------------------------------------------------------- */
-
-static enum inquiry_news on_nested(struct inquiry *inquiry, const PGresult *result)
-{
-    const char *fields[POLICY_LOADER_COLUMNS];
-    struct rt_buf arrays[POLICY_FACTS_PARAMS] = { { .data = NULL } };
-
-    if (PQnfields(result) != POLICY_LOADER_COLUMNS) {
-        return end(inquiry, INQUIRY_FAILED);
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        fields_of(result, row, fields, POLICY_LOADER_COLUMNS);
-        policy_load_nested_row(inquiry->load, fields);
-    }
-    bool wants = policy_load_nested_wants(inquiry->load, arrays);
-    return ask_facts(inquiry, STEP_NESTED_FACTS, arrays, wants);
-}
-
-static enum inquiry_news on_nested_facts(struct inquiry *inquiry, const PGresult *result)
-{
-    if (PQnfields(result) != POLICY_FACTS_COLUMNS) {
-        return end(inquiry, INQUIRY_FAILED);
-    }
-    take_facts(inquiry, result);
-    return finish_policies(inquiry);
+    return ask_next(inquiry);
 }
 
 /* --- the catalog ------------------------------------------------------------------------------- */
@@ -365,22 +238,13 @@ enum inquiry_news inquiry_result(struct inquiry *inquiry, const PGresult *result
         ask(inquiry, STEP_CATALOG, catalog_sql, CATALOG_PARAMS, inquiry->request.params);
         return INQUIRY_MORE;
     }
-    if (step == STEP_READS) {
-        return on_reads(inquiry, result);
+    if (step == STEP_POLICIES) {
+        return on_policies(inquiry, result);
     }
     if (step == STEP_BEGIN || PQresultStatus(result) != PGRES_TUPLES_OK) {
         return end(inquiry, INQUIRY_FAILED);
     }
-    if (step == STEP_CATALOG) {
-        return on_catalog(inquiry, result);
-    }
-    if (step == STEP_NESTED) {
-        return on_nested(inquiry, result);
-    }
-    if (step == STEP_NESTED_FACTS) {
-        return on_nested_facts(inquiry, result);
-    }
-    return step == STEP_POLICIES ? on_policies(inquiry, result) : on_facts(inquiry, result);
+    return on_catalog(inquiry, result);
 }
 
 struct access *inquiry_take(struct inquiry *inquiry, size_t number)

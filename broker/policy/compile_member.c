@@ -31,6 +31,7 @@ bool compile_membership(struct compiler *c, const struct policy_membership *memb
                                   .element = element.kind,
                                   .labels = element.labels };
     const struct policy_allow_op *op = compile_allowed_op(c, members->join, reason);
+    size_t tables = c->tables.len;
     bool good =
         op != NULL && op->compare == POLICY_EQ && element.kind != POLICY_KIND_NONE &&
         element.kind != POLICY_KIND_ARRAY &&
@@ -39,6 +40,7 @@ bool compile_membership(struct compiler *c, const struct policy_membership *memb
 
     rt_buf_fini(&sql);
     if (!good) {
+        c->tables.len = tables; /* no constant reads them */
         return false;
     }
     int64_t level = c->row_level;
@@ -87,12 +89,7 @@ struct policy_program *policy_members_compile(const struct policy_facts *facts,
         compile_rules(&c, rules, count);
     }
     compile_quals(&c, members);
-    struct policy_program *program = compile_finish(&c);
-    if (program->leaf_count > 0 || program->table_count > 0 || program->uses_clock) {
-        policy_program_free(program);
-        return NULL;
-    }
-    return program;
+    return compile_finish(&c);
 }
 
 bool policy_members_sql(const struct policy_facts *facts, const struct policy_membership *members,

@@ -5,43 +5,78 @@
 #include <string.h>
 
 #include "broker/policy/sets.h"
+#include "runtime/buf.h"
 
 struct maker {
-    const struct policy_program *program;
-    const struct policy_facts *facts;
-    const struct policy_nested *nested;
-    uint32_t nested_count;
-    uint32_t question;
+    const struct policy_kept_question *question;
     struct policy_kept *kept;
     struct policy_fold_item *folds; /* of `asked` */
     uint32_t fold_count;
+    struct rt_buf *why; /* of the first no; NULL: nobody asks */
 };
+
+/* Says why not: false. */
+static bool refuse(struct maker *m, const char *reason, const char *more)
+{
+    if (m->why != NULL && m->why->len == 0) {
+        rt_buf_printf(m->why, "%s%s", reason, more);
+    }
+    return false;
+}
+
+static bool refuse_table(struct maker *m, const char *reason, uint32_t oid)
+{
+    const struct policy_fact *table = policy_facts_table(m->question->facts, oid);
+
+    if (m->why != NULL && m->why->len == 0 && table != NULL) {
+        rt_buf_printf(m->why, "%s%s.%s", reason, table->schema, table->name);
+    }
+    return refuse(m, reason, "another table");
+}
 
 static const struct policy_table *table_of(const struct maker *m, uint32_t oid)
 {
-    for (uint32_t i = 0; i < m->nested_count; i++) {
-        const struct policy_nested *at = &m->nested[i];
-        if (at->question == m->question && at->oid == oid && at->table.known) {
+    for (uint32_t i = 0; i < m->question->nested_count; i++) {
+        const struct policy_nested *at = &m->question->nested[i];
+        if (at->question == m->question->number && at->oid == oid && at->table.known) {
             return &at->table;
         }
     }
     return NULL;
 }
 
-static struct policy_program *compile(const struct maker *m,
-                                      const struct policy_membership *members)
+/* Nothing in it may change the set but a row of the table. */
+static bool judges_rows(struct maker *m, const struct policy_program *members)
+{
+    if (members->leaf_count > 0) {
+        return refuse(m,
+                      "which rows count cannot be judged in memory: ", members->leaves[0].reason);
+    }
+    if (members->table_count > 0) {
+        return refuse_table(m, "which rows count depends on ", members->tables[0]);
+    }
+    return !members->uses_clock || refuse(m, "which rows count depends on the clock", "");
+}
+
+/* NULL: they cannot be judged. */
+static struct policy_program *compile(struct maker *m, const struct policy_membership *members)
 {
     const struct policy_table *table = table_of(m, members->table);
-    struct policy_program *program = NULL;
 
-    if (table != NULL) {
-        struct policy_rule *rules = rt_alloc((table->count + 1) * sizeof(*rules));
-        for (uint32_t i = 0; i < table->count; i++) {
-            rules[i] = table->rules[i].rule;
-        }
-        program = policy_members_compile(m->facts, members, policy_table_exempt(table), rules,
-                                         table->count);
-        free(rules);
+    if (table == NULL) {
+        (void)refuse(m, "what its table's own policies are is not known", "");
+        return NULL;
+    }
+    struct policy_rule *rules = rt_alloc((table->count + 1) * sizeof(*rules));
+    for (uint32_t i = 0; i < table->count; i++) {
+        rules[i] = table->rules[i].rule;
+    }
+    struct policy_program *program = policy_members_compile(
+        m->question->facts, members, policy_table_exempt(table), rules, table->count);
+    free(rules);
+    if (!judges_rows(m, program)) {
+        policy_program_free(program);
+        return NULL;
     }
     return program;
 }
@@ -50,10 +85,10 @@ static struct policy_program *compile(const struct maker *m,
 static bool add_column(struct maker *m, struct policy_kept_test *test, uint32_t number,
                        uint32_t type)
 {
-    const char *name = policy_facts_column(m->facts, test->table, number);
+    const char *name = policy_facts_column(m->question->facts, test->table, number);
 
     if (name == NULL) {
-        return false;
+        return refuse(m, "a column that it depends on is not known", "");
     }
     test->columns[test->column_count++] = (struct policy_kept_column){
         .name = policy_arena_copy(&m->kept->arena, name, strlen(name)),
@@ -94,7 +129,7 @@ static const char *statement(struct maker *m, const struct policy_membership *me
     struct rt_buf sql = { .data = NULL };
     const char *text = NULL;
 
-    if (policy_members_sql(m->facts, members, &sql)) {
+    if (policy_members_sql(m->question->facts, members, &sql)) {
         text = policy_arena_copy(&m->kept->arena, (const char *)sql.data, sql.len);
     }
     rt_buf_fini(&sql);
@@ -111,14 +146,18 @@ static bool add_test(struct maker *m, const struct policy_fold_members *from)
     *test = (struct policy_kept_test){ .fold = from->fold,
                                        .table = from->members.table,
                                        .value = from->members.value,
-                                       .element = policy_shape_of(m->facts, from->members.type),
+                                       .element =
+                                           policy_shape_of(m->question->facts, from->members.type),
                                        .members = compile(m, &from->members),
                                        .first = m->fold_count };
     if (test->members == NULL) {
         return false;
     }
     kept->count++;
-    if (sql == NULL || !add_columns(m, test, from->members.type)) {
+    if (sql == NULL) {
+        return refuse(m, "its values cannot be asked for one by one", "");
+    }
+    if (!add_columns(m, test, from->members.type)) {
         return false;
     }
     m->folds[test->fold].sql = sql;
@@ -131,7 +170,7 @@ static bool add_test(struct maker *m, const struct policy_fold_members *from)
 
 static bool add_tests(struct maker *m)
 {
-    const struct policy_program *program = m->program;
+    const struct policy_program *program = m->question->program;
 
     for (uint32_t i = 0; i < program->membership_count; i++) {
         const struct policy_fold_members *from = &program->memberships[i];
@@ -139,7 +178,8 @@ static bool add_tests(struct maker *m)
             return false;
         }
     }
-    return m->kept->count > 0 && m->fold_count <= POLICY_FOLDS_MAX;
+    return m->fold_count <= POLICY_FOLDS_MAX ||
+           refuse(m, "its policies have too many constants", "");
 }
 
 /* What the tables' other policies read does not matter to this role. */
@@ -148,7 +188,7 @@ static bool belongs(const struct maker *m, uint32_t oid)
     for (uint32_t i = 0; i < m->kept->count; i++) {
         uint32_t table = m->kept->tests[i].table;
         const uint32_t *reads = NULL;
-        uint32_t count = policy_facts_reads(m->facts, table, &reads);
+        uint32_t count = policy_facts_reads(m->question->facts, table, &reads);
         if (table == oid) {
             return true;
         }
@@ -161,11 +201,12 @@ static bool belongs(const struct maker *m, uint32_t oid)
     return false;
 }
 
-static bool all_belong(const struct maker *m)
+static bool all_belong(struct maker *m)
 {
-    for (uint32_t i = 0; i < m->program->table_count; i++) {
-        if (!belongs(m, m->program->tables[i])) {
-            return false;
+    for (uint32_t i = 0; i < m->question->program->table_count; i++) {
+        if (!belongs(m, m->question->program->tables[i])) {
+            return refuse_table(m, "another part of the policies reads ",
+                                m->question->program->tables[i]);
         }
     }
     return true;
@@ -183,26 +224,26 @@ static void make_asked(struct maker *m)
     m->kept->asked = asked;
 }
 
-struct policy_kept *policy_kept_new(const struct policy_program *program,
-                                    const struct policy_facts *facts,
-                                    const struct policy_nested *nested, uint32_t nested_count,
-                                    uint32_t question)
+static void begin(struct maker *m)
 {
-    struct maker m = { .program = program,
-                       .facts = facts,
-                       .nested = nested,
-                       .nested_count = nested_count,
-                       .question = question,
-                       .fold_count = program->fold_count };
+    const struct policy_program *program = m->question->program;
 
-    if (program->membership_count == 0) {
+    m->kept = rt_alloc(sizeof(*m->kept));
+    m->kept->tests =
+        policy_arena_alloc(&m->kept->arena, program->membership_count * sizeof(*m->kept->tests));
+    m->folds = rt_alloc((program->fold_count + 1) * sizeof(*m->folds));
+    m->fold_count = program->fold_count;
+    memcpy(m->folds, program->folds, program->fold_count * sizeof(*m->folds));
+}
+
+struct policy_kept *policy_kept_new(const struct policy_kept_question *question)
+{
+    struct maker m = { .question = question };
+
+    if (question->program->membership_count == 0) {
         return NULL;
     }
-    m.kept = rt_alloc(sizeof(*m.kept));
-    m.kept->tests =
-        policy_arena_alloc(&m.kept->arena, program->membership_count * sizeof(*m.kept->tests));
-    m.folds = rt_alloc((program->fold_count + 1) * sizeof(*m.folds));
-    memcpy(m.folds, program->folds, program->fold_count * sizeof(*m.folds));
+    begin(&m);
     bool good = add_tests(&m) && all_belong(&m);
     if (good) {
         make_asked(&m);
@@ -211,6 +252,18 @@ struct policy_kept *policy_kept_new(const struct policy_program *program,
     }
     free(m.folds);
     return good ? m.kept : NULL;
+}
+
+bool policy_kept_can(const struct policy_kept_question *question, uint32_t membership,
+                     struct rt_buf *why)
+{
+    struct maker m = { .question = question, .why = why };
+
+    begin(&m);
+    bool good = add_test(&m, &question->program->memberships[membership]);
+    policy_kept_free(m.kept);
+    free(m.folds);
+    return good;
 }
 
 void policy_kept_free(struct policy_kept *kept)

@@ -11,6 +11,7 @@
 #ifndef PGTIDE_BROKER_POLICY_KEPT_H
 #define PGTIDE_BROKER_POLICY_KEPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/policy/facts.h"
@@ -51,11 +52,19 @@ struct policy_nested {
     struct policy_table table;
 };
 
-/* `nested`: what was loaded for question `question`, among others. */
-struct policy_kept *policy_kept_new(const struct policy_program *program,
-                                    const struct policy_facts *facts,
-                                    const struct policy_nested *nested, uint32_t nested_count,
-                                    uint32_t question);
+/* Of one (table, role), with what was loaded of the tables that its sets are of, among others. */
+struct policy_kept_question {
+    const struct policy_program *program;
+    const struct policy_facts *facts;
+    const struct policy_nested *nested;
+    uint32_t nested_count;
+    uint32_t number; /* as in `nested` */
+};
+
+struct policy_kept *policy_kept_new(const struct policy_kept_question *question);
+/* Of one membership test of the program: whether its set can be kept. False: `why` not is appended, for people. */
+bool policy_kept_can(const struct policy_kept_question *question, uint32_t membership,
+                     struct rt_buf *why);
 void policy_kept_free(struct policy_kept *kept); /* NULL is fine */
 
 #endif

@@ -372,6 +372,35 @@ static void put_kept(struct rt_buf *out, const struct policy_kept *kept)
     }
 }
 
+static struct policy_kept_question question_of(const struct policy_load *load, uint32_t number,
+                                               const struct policy_program *program)
+{
+    return (struct policy_kept_question){ .program = program,
+                                          .facts = load->facts->facts,
+                                          .nested = load->nested,
+                                          .nested_count = load->nested_count,
+                                          .number = number };
+}
+
+bool policy_load_keeps(const struct policy_load *load, uint32_t number,
+                       const struct policy_program *program, uint32_t membership,
+                       struct rt_buf *why)
+{
+    struct policy_kept_question question = question_of(load, number, program);
+
+    return policy_kept_can(&question, membership, why);
+}
+
+const struct policy_facts *policy_load_facts(const struct policy_load *load)
+{
+    return load->facts->facts;
+}
+
+const struct policy_table *policy_load_table(const struct policy_load *load, uint32_t number)
+{
+    return &load->tables[number];
+}
+
 enum policy_load_result policy_load_take(struct policy_load *load, uint32_t number, uint64_t serial,
                                          struct policy_rules **out)
 {
@@ -389,8 +418,8 @@ enum policy_load_result policy_load_take(struct policy_load *load, uint32_t numb
     rules->serial = serial;
     rules->program = program_of(load, number);
     load->programs[number] = NULL;
-    rules->kept = policy_kept_new(rules->program, load->facts->facts, load->nested,
-                                  load->nested_count, number);
+    struct policy_kept_question question = question_of(load, number, rules->program);
+    rules->kept = policy_kept_new(&question);
     rules->table = *table;
     rules->facts = load->facts;
     rules->facts->refs++;

@@ -71,6 +71,14 @@ void policy_load_nested_row(struct policy_load *load,
 bool policy_load_nested_wants(const struct policy_load *load,
                               struct rt_buf arrays[POLICY_FACTS_PARAMS]);
 
+/* For people, before the answers are taken. What was read of a question; facts of all; whether the set of a membership test of `program`,
+ * made of all or some of its policies, can be kept from the stream. False: `why` not is appended. */
+const struct policy_table *policy_load_table(const struct policy_load *load, uint32_t number);
+const struct policy_facts *policy_load_facts(const struct policy_load *load);
+bool policy_load_keeps(const struct policy_load *load, uint32_t number,
+                       const struct policy_program *program, uint32_t membership,
+                       struct rt_buf *why);
+
 /* The answer to question `number`, from 0; once for each. *out has one reference, or is NULL. */
 enum policy_load_result policy_load_take(struct policy_load *load, uint32_t number, uint64_t serial,
                                          struct policy_rules **out);

@@ -31,8 +31,8 @@
 #include "broker/xid_snapshot.h"
 #include "runtime/buf.h"
 
-/* A program over m's rows: which of them count. `rules`: of m for the role; `exempt`: none apply. NULL when the sets of this test
- * cannot be kept: something is not compiled, depends on the clock or on another table. Free with policy_program_free(). */
+/* A program over m's rows: which of them count. `rules`: of m for the role; `exempt`: none apply. Sets are kept with it only if all
+ * of it is compiled, and nothing depends on the clock or on another table (kept.h). Free with policy_program_free(). */
 struct policy_program *policy_members_compile(const struct policy_facts *facts,
                                               const struct policy_membership *members, bool exempt,
                                               const struct policy_rule *rules, uint32_t count);

@@ -14,6 +14,22 @@ void policy_sql_identifier(struct rt_buf *out, const char *name)
     rt_buf_putc(out, '"');
 }
 
+void policy_sql_text_array(struct rt_buf *out, const char *const *items, size_t count)
+{
+    rt_buf_putc(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        rt_buf_puts(out, i == 0 ? "\"" : ",\"");
+        for (const char *at = items[i]; *at != '\0'; at++) {
+            if (*at == '"' || *at == '\\') {
+                rt_buf_putc(out, '\\');
+            }
+            rt_buf_putc(out, *at);
+        }
+        rt_buf_putc(out, '"');
+    }
+    rt_buf_putc(out, '}');
+}
+
 static void write_text(struct rt_buf *out, const char *text)
 {
     policy_write_literal(out, text, strlen(text));

@@ -7,6 +7,8 @@
 #include "runtime/buf.h"
 
 void policy_sql_identifier(struct rt_buf *out, const char *name); /* "…" */
+/* A parameter that is a text[]: {"…","…"} */
+void policy_sql_text_array(struct rt_buf *out, const char *const *items, size_t count);
 /* set_config('role', …, true), set_config(…), … : a list of expressions, of which the role comes first. */
 void policy_sql_identity(struct rt_buf *out, const struct policy_identity *identity);
 /* Two statements, beginning with `verb` (SELECT, PERFORM), for a transaction in which texts of pg_get_expr() are parsed. They were

@@ -152,7 +152,7 @@ static bool compile(struct world_of_sets *w)
     }
     w->members = policy_members_compile(w->facts, &w->test->members,
                                         policy_table_exempt(&w->members_table), rules, count);
-    if (w->members == NULL) {
+    if (w->members->leaf_count > 0 || w->members->table_count > 0 || w->members->uses_clock) {
         return false;
     }
     struct policy_shape element = policy_shape_of(w->facts, w->test->members.type);

@@ -1,5 +1,6 @@
 /* Tests of broker/perms/catalog: parameters out, made-up rows of libpq in. */
 #include "broker/perms/catalog.h"
+#include "broker/policy/sql.h"
 #include "tests/unit/broker/kit.h"
 
 enum { FIELDS = 15 };
@@ -181,13 +182,13 @@ static void test_names_are_quoted_in_array_literals(void **state)
     struct rt_buf out = { 0 };
 
     (void)state;
-    catalog_text_array(&out, names, 4);
+    policy_sql_text_array(&out, names, 4);
     assert_string_equal(rt_buf_cstr(&out), "{\"a\\\"b\",\"c\\\\d\",\"e,f\",\"\"}");
     rt_buf_clear(&out);
     catalog_xid_array(&out, xids, 2);
     assert_string_equal(rt_buf_cstr(&out), "{1,4294967295}");
     rt_buf_clear(&out);
-    catalog_text_array(&out, NULL, 0);
+    policy_sql_text_array(&out, NULL, 0);
     assert_string_equal(rt_buf_cstr(&out), "{}");
     rt_buf_fini(&out);
 }
