@@ -1,5 +1,5 @@
-/* cli/explain.h - pgtide explain: its two halves. explain.c says what holds for a role, explain_identity.c what holds for one
- * identity and one row of it. Both print to standard output as they go. One thread; blocking.
+/* cli/explain.h - pgtide explain: its parts. explain.c says what holds for a role, explain_sets.c which sets are kept for it, explain_identity.c
+ * what holds for one identity and one row of it. All print to standard output as they go. One thread; blocking.
  */
 #ifndef PGTIDE_CLI_EXPLAIN_H
 #define PGTIDE_CLI_EXPLAIN_H
@@ -17,5 +17,12 @@ struct explained_row {
  * what failed. */
 bool explain_identity(PGconn *conn, const struct cli_view *view, const char *names,
                       const char *path, const char *claims, const struct explained_row *row);
+
+/* Of each membership test of a policy of the view: whether its set is kept from the stream, or why not. */
+void explain_sets(PGconn *conn, const struct cli_view *view, const struct cli_policy *policy,
+                  const struct policy_facts *facts);
+/* Tables that the policy reads, and of whose changes the broker hears nothing. */
+void explain_unfollowed(PGconn *conn, const struct policy_tree *qual,
+                        const struct policy_facts *facts);
 
 #endif

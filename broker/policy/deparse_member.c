@@ -10,15 +10,17 @@ bool deparse_column(struct writer *w, const struct policy_tree *node)
     int64_t level = -1;
     uint32_t column = 0;
     const char *name = NULL;
+    bool known = policy_tree_number(node, "varlevelsup", &level) && (level == 0 || level == 1) &&
+                 policy_tree_oid(node, "varattno", &column);
+    uint32_t table = level == 0 ? w->table : w->around;
 
-    if (w->table != 0 && policy_tree_number(node, "varlevelsup", &level) && level == 0 &&
-        policy_tree_oid(node, "varattno", &column)) {
-        name = policy_facts_column(w->facts, w->table, column);
+    if (known && table != 0) {
+        name = policy_facts_column(w->facts, table, column);
     }
     if (name == NULL) {
         return deparse_refuse(w, "a column", "");
     }
-    rt_buf_printf(w->out, "pgtide_%u.", (unsigned)w->depth);
+    rt_buf_printf(w->out, "pgtide_%u.", (unsigned)w->depth - (level == 1));
     policy_sql_identifier(w->out, name);
     return true;
 }
@@ -51,11 +53,12 @@ static bool write_members(struct writer *w, const struct policy_membership *memb
 {
     const struct policy_fact *table = policy_facts_table(w->facts, members->table);
     const char *value = policy_facts_column(w->facts, members->table, members->value);
-    uint32_t outer = w->table;
+    uint32_t around = w->around;
 
     if (table == NULL || value == NULL || w->depth >= 2) {
         return deparse_refuse(w, "a subquery over tables (or their changes are not followed)", "");
     }
+    w->around = w->table;
     w->table = members->table;
     w->depth++;
     const uint32_t *reads = NULL;
@@ -73,33 +76,60 @@ static bool write_members(struct writer *w, const struct policy_membership *memb
     bool good = write_quals(w, members);
     rt_buf_putc(w->out, ')');
     w->depth--;
-    w->table = outer;
+    w->table = w->around;
+    w->around = around;
     return good;
 }
 
-/* A subquery in the WHERE of another one: only IN. */
-bool deparse_sublink(struct writer *w, const struct policy_tree *node)
+/* As it stands, with the comparison. */
+static bool write_exists(struct writer *w, const struct policy_membership *members)
 {
-    const struct policy_tree *inner = policy_plain_subselect(node);
-    struct policy_membership members;
+    struct policy_membership whole = *members;
+
+    whole.exists = false;
+    whole.join = NULL;
+    rt_buf_puts(w->out, "EXISTS ");
+    return write_members(w, &whole);
+}
+
+static bool write_in(struct writer *w, const struct policy_membership *members)
+{
     uint32_t op = 0;
 
-    if (inner != NULL) {
-        return deparse_node(w, inner);
-    }
-    if (w->tables == NULL || !policy_membership_read(node, &members) || members.exists ||
-        !deparse_check_operator(w, members.join, &op)) {
-        return deparse_refuse(w, "a subquery over tables", "");
+    if (!deparse_check_operator(w, members->join, &op)) {
+        return false;
     }
     rt_buf_putc(w->out, '(');
-    if (!deparse_node(w, members.row)) {
+    if (!deparse_node(w, members->row)) {
         return false;
     }
     deparse_operator(w, op);
     rt_buf_puts(w->out, "ANY ");
-    bool good = write_members(w, &members);
+    bool good = write_members(w, members);
     rt_buf_putc(w->out, ')');
     return good;
+}
+
+/* A subquery in the WHERE of another one. */
+bool deparse_sublink(struct writer *w, const struct policy_tree *node)
+{
+    const struct policy_tree *inner = policy_plain_subselect(node);
+    struct policy_membership members;
+
+    if (inner != NULL) {
+        return deparse_node(w, inner);
+    }
+    if (w->tables == NULL) {
+        return deparse_refuse(w, "a subquery over tables", "");
+    }
+    if (policy_membership_read(node, &members)) {
+        return members.exists ? write_exists(w, &members) : write_in(w, &members);
+    }
+    if (policy_membership_read_list(node, &members)) {
+        rt_buf_puts(w->out, "ARRAY");
+        return write_members(w, &members);
+    }
+    return deparse_refuse(w, "a subquery over tables", "");
 }
 
 bool policy_deparse_members(struct policy_arena *arena, const struct policy_facts *facts,

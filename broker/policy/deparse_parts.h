@@ -12,6 +12,7 @@ struct writer {
     const char *reason;
     const struct policy_tree *case_arg;  /* what CASETESTEXPR stands for */
     uint32_t table;                      /* whose columns a VAR may name; 0: nobody's */
+    uint32_t around;                     /* the table of the subquery around that one; 0: none */
     uint32_t depth;                      /* of subqueries over tables */
     struct rt_buf *tables;               /* that were read */
     const struct policy_row_writer *row; /* of policy_deparse_row() */

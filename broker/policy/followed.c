@@ -20,11 +20,12 @@ const char *policy_followed_sql(void)
     return followed_sql;
 }
 
-/* Words of the clock, of chance, and of what roles may do, whose answers change without any table changing; calls that an SQL function
- * may make. A policy or a body with any other word of the kind is not looked into further. */
+/* Words of the clock, of chance, and of what roles may do, whose answers change without any table changing (pg_catalog alone says
+ * nothing); calls that an SQL function may make. A policy or a body with any other word of the kind is not looked into further. */
 #define UNSTABLE                                                                                   \
     "'\\m(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|current_date|"   \
-    "current_time|current_timestamp|localtime|localtimestamp|random|pg_\\w+|has_\\w+|txid_\\w+|"   \
+    "current_time|current_timestamp|localtime|localtimestamp|random|pg_(?!catalog\\M)\\w+|has_"    \
+    "\\w+|txid_\\w+|"                                                                              \
     "inet_\\w+|version|setseed|gen_random_uuid)\\M'"
 #define PLAIN_CALLS                                                                                \
     "'current_setting', 'pg_catalog.current_setting', 'nullif', 'coalesce', 'lower', 'upper', "    \

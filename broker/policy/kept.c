@@ -34,49 +34,61 @@ static bool refuse_table(struct maker *m, const char *reason, uint32_t oid)
     return refuse(m, reason, "another table");
 }
 
-static const struct policy_table *table_of(const struct maker *m, uint32_t oid)
+static const struct policy_table *table_of(const struct policy_kept_question *question,
+                                           uint32_t oid)
 {
-    for (uint32_t i = 0; i < m->question->nested_count; i++) {
-        const struct policy_nested *at = &m->question->nested[i];
-        if (at->question == m->question->number && at->oid == oid && at->table.known) {
+    for (uint32_t i = 0; i < question->nested_count; i++) {
+        const struct policy_nested *at = &question->nested[i];
+        if (at->question == question->number && at->oid == oid && at->table.known) {
             return &at->table;
         }
     }
     return NULL;
 }
 
-/* Nothing in it may change the set but a row of the table. */
-static bool judges_rows(struct maker *m, const struct policy_program *members)
+/* Nothing in it may change the set but rows of the table and, unless `inner`, of tables that its own membership tests are over. */
+static bool judges_rows(struct maker *m, const struct policy_program *members, bool inner)
 {
     if (members->leaf_count > 0) {
         return refuse(m,
                       "which rows count cannot be judged in memory: ", members->leaves[0].reason);
     }
-    if (members->table_count > 0) {
-        return refuse_table(m, "which rows count depends on ", members->tables[0]);
+    if (inner && members->table_count > 0) {
+        return refuse_table(m, "it is more than two tables deep: which rows count depends on ",
+                            members->tables[0]);
     }
     return !members->uses_clock || refuse(m, "which rows count depends on the clock", "");
 }
 
-/* NULL: they cannot be judged. */
-static struct policy_program *compile(struct maker *m, const struct policy_membership *members)
+struct policy_program *policy_kept_members(const struct policy_kept_question *question,
+                                           const struct policy_membership *members)
 {
-    const struct policy_table *table = table_of(m, members->table);
+    const struct policy_table *table = table_of(question, members->table);
+    struct policy_program *program = NULL;
 
-    if (table == NULL) {
+    if (table != NULL) {
+        struct policy_rule *rules = rt_alloc((table->count + 1) * sizeof(*rules));
+        for (uint32_t i = 0; i < table->count; i++) {
+            rules[i] = table->rules[i].rule;
+        }
+        program = policy_members_compile(question->facts, members, policy_table_exempt(table),
+                                         rules, table->count);
+        free(rules);
+    }
+    return program;
+}
+
+/* NULL: they cannot be judged. */
+static struct policy_program *compile(struct maker *m, const struct policy_membership *members,
+                                      bool inner)
+{
+    struct policy_program *program = policy_kept_members(m->question, members);
+
+    if (program == NULL) {
         (void)refuse(m, "what its table's own policies are is not known", "");
-        return NULL;
-    }
-    struct policy_rule *rules = rt_alloc((table->count + 1) * sizeof(*rules));
-    for (uint32_t i = 0; i < table->count; i++) {
-        rules[i] = table->rules[i].rule;
-    }
-    struct policy_program *program = policy_members_compile(
-        m->question->facts, members, policy_table_exempt(table), rules, table->count);
-    free(rules);
-    if (!judges_rows(m, program)) {
+    } else if (!judges_rows(m, program, inner)) {
         policy_program_free(program);
-        return NULL;
+        program = NULL;
     }
     return program;
 }
@@ -136,50 +148,40 @@ static const char *statement(struct maker *m, const struct policy_membership *me
     return text;
 }
 
-/* Its constants come behind those that are there. */
-static bool add_test(struct maker *m, const struct policy_fold_members *from)
+/* Its constants come behind those that are there. `above`: see kept.h. */
+static bool add_test(struct maker *m, const struct policy_fold_members *from, uint32_t fold,
+                     uint32_t above)
 {
     struct policy_kept *kept = m->kept;
-    struct policy_kept_test *test = &kept->tests[kept->count];
     const char *sql = statement(m, &from->members);
+    struct policy_program *members = compile(m, &from->members, above != 0);
 
-    *test = (struct policy_kept_test){ .fold = from->fold,
-                                       .table = from->members.table,
-                                       .value = from->members.value,
-                                       .element =
-                                           policy_shape_of(m->question->facts, from->members.type),
-                                       .members = compile(m, &from->members),
-                                       .first = m->fold_count };
-    if (test->members == NULL) {
+    if (members == NULL) {
         return false;
     }
-    kept->count++;
+    kept->tests = rt_realloc(kept->tests, (size_t)kept->count + 1, sizeof(*kept->tests));
+    struct policy_kept_test *test = &kept->tests[kept->count++];
+    *test = (struct policy_kept_test){
+        .fold = fold,
+        .above = above,
+        .table = from->members.table,
+        .value = from->members.value,
+        .element = policy_shape_of(m->question->facts, from->members.type),
+        .members = members,
+        .first = m->fold_count,
+    };
     if (sql == NULL) {
         return refuse(m, "its values cannot be asked for one by one", "");
     }
     if (!add_columns(m, test, from->members.type)) {
         return false;
     }
-    m->folds[test->fold].sql = sql;
-    for (uint32_t i = 0; i < test->members->fold_count; i++) {
+    m->folds[fold].sql = sql;
+    for (uint32_t i = 0; i < members->fold_count; i++) {
         m->folds = rt_realloc(m->folds, m->fold_count + 1, sizeof(*m->folds));
-        m->folds[m->fold_count++] = test->members->folds[i];
+        m->folds[m->fold_count++] = members->folds[i];
     }
     return true;
-}
-
-static bool add_tests(struct maker *m)
-{
-    const struct policy_program *program = m->question->program;
-
-    for (uint32_t i = 0; i < program->membership_count; i++) {
-        const struct policy_fold_members *from = &program->memberships[i];
-        if (!has_fold(m->kept, from->fold) && !add_test(m, from)) {
-            return false;
-        }
-    }
-    return m->fold_count <= POLICY_FOLDS_MAX ||
-           refuse(m, "its policies have too many constants", "");
 }
 
 /* What the tables' other policies read does not matter to this role. */
@@ -201,15 +203,50 @@ static bool belongs(const struct maker *m, uint32_t oid)
     return false;
 }
 
-static bool all_belong(struct maker *m)
+static bool all_belong(struct maker *m, const struct policy_program *program)
 {
-    for (uint32_t i = 0; i < m->question->program->table_count; i++) {
-        if (!belongs(m, m->question->program->tables[i])) {
-            return refuse_table(m, "another part of the policies reads ",
-                                m->question->program->tables[i]);
+    for (uint32_t i = 0; i < program->table_count; i++) {
+        if (!belongs(m, program->tables[i])) {
+            return refuse_table(m, "another part of the policies reads ", program->tables[i]);
         }
     }
     return true;
+}
+
+/* Those that decide which rows of test `above` (from 1) count. */
+static bool add_inner(struct maker *m, uint32_t above)
+{
+    struct policy_program *members = m->kept->tests[above - 1].members;
+    uint32_t first = m->kept->tests[above - 1].first;
+
+    for (uint32_t i = 0; i < members->membership_count; i++) {
+        const struct policy_fold_members *from = &members->memberships[i];
+        uint32_t fold = first + from->fold;
+        if (!has_fold(m->kept, fold) && !add_test(m, from, fold, above)) {
+            return false;
+        }
+    }
+    members->membership_count = 0; /* their trees do not live as long */
+    return all_belong(m, members);
+}
+
+static bool add_whole(struct maker *m, const struct policy_fold_members *from)
+{
+    return add_test(m, from, from->fold, 0) && add_inner(m, m->kept->count);
+}
+
+static bool add_tests(struct maker *m)
+{
+    const struct policy_program *program = m->question->program;
+
+    for (uint32_t i = 0; i < program->membership_count; i++) {
+        const struct policy_fold_members *from = &program->memberships[i];
+        if (!has_fold(m->kept, from->fold) && !add_whole(m, from)) {
+            return false;
+        }
+    }
+    return m->fold_count <= POLICY_FOLDS_MAX ||
+           refuse(m, "its policies have too many constants", "");
 }
 
 static void make_asked(struct maker *m)
@@ -229,8 +266,6 @@ static void begin(struct maker *m)
     const struct policy_program *program = m->question->program;
 
     m->kept = rt_alloc(sizeof(*m->kept));
-    m->kept->tests =
-        policy_arena_alloc(&m->kept->arena, program->membership_count * sizeof(*m->kept->tests));
     m->folds = rt_alloc((program->fold_count + 1) * sizeof(*m->folds));
     m->fold_count = program->fold_count;
     memcpy(m->folds, program->folds, program->fold_count * sizeof(*m->folds));
@@ -244,7 +279,7 @@ struct policy_kept *policy_kept_new(const struct policy_kept_question *question)
         return NULL;
     }
     begin(&m);
-    bool good = add_tests(&m) && all_belong(&m);
+    bool good = add_tests(&m) && all_belong(&m, question->program);
     if (good) {
         make_asked(&m);
     } else {
@@ -260,7 +295,7 @@ bool policy_kept_can(const struct policy_kept_question *question, uint32_t membe
     struct maker m = { .question = question, .why = why };
 
     begin(&m);
-    bool good = add_test(&m, &question->program->memberships[membership]);
+    bool good = add_whole(&m, &question->program->memberships[membership]);
     policy_kept_free(m.kept);
     free(m.folds);
     return good;
@@ -273,6 +308,7 @@ void policy_kept_free(struct policy_kept *kept)
             policy_program_free(kept->tests[i].members);
         }
         policy_program_free(kept->asked);
+        free(kept->tests);
         policy_arena_fini(&kept->arena);
         free(kept);
     }

@@ -4,6 +4,10 @@
  * judged here (policy_members_compile), an identity's constants change with the rows of those tables only in these sets, and
  * sets.h keeps them. Else NULL: PostgreSQL is asked again whenever one of the tables changes.
  *
+ * Which rows count may be a membership test again, in the test's own conditions or in the policies of its table: two tables deep. Then
+ * that set is kept too, and the other one rests on it: it follows its own table, and is asked for again when the
+ * inner set of that identity changes.
+ *
  * `asked` is what PostgreSQL is asked for (fold.h): the constants of the policies in their places, but of a set every value as often as it is there;
  * behind them those that tell which rows of the other tables count. It has no code.
  * Immutable. Pure. Linear cost.
@@ -27,7 +31,9 @@ struct policy_kept_column {
 
 /* A membership test; two with the same set are one. */
 struct policy_kept_test {
-    uint32_t fold; /* whose value the set is */
+    uint32_t fold; /* of `asked`, whose value the set is */
+    uint32_t
+        above; /* the test before it, from 1, about whose rows it decides; 0: one of the program's */
     uint32_t table;
     uint32_t value; /* attribute number */
     struct policy_shape element;
@@ -41,7 +47,7 @@ struct policy_kept_test {
 struct policy_kept {
     struct policy_arena arena;
     uint32_t count;
-    struct policy_kept_test *tests;
+    struct policy_kept_test *tests; /* owned */
     struct policy_program *asked;
 };
 
@@ -61,6 +67,9 @@ struct policy_kept_question {
     uint32_t number; /* as in `nested` */
 };
 
+/* Which rows of its table count, as a program over them, to be freed. NULL: its policies have not been loaded. */
+struct policy_program *policy_kept_members(const struct policy_kept_question *question,
+                                           const struct policy_membership *members);
 struct policy_kept *policy_kept_new(const struct policy_kept_question *question);
 /* Of one membership test of the program: whether its set can be kept. False: `why` not is appended, for people. */
 bool policy_kept_can(const struct policy_kept_question *question, uint32_t membership,

@@ -40,16 +40,17 @@ static bool is_column(const struct policy_tree *node, int64_t want_level, uint32
            level == want_level && policy_tree_oid(node, "varattno", column) && *column > 0;
 }
 
-/* Columns of the row (level 1 inside the subquery) anywhere below. */
-static bool mentions_row(const struct policy_tree *node)
+/* Columns of the row (level 1 inside the subquery, one more in each subquery of that) anywhere below. */
+static bool mentions_row(const struct policy_tree *node, int64_t level)
 {
+    int64_t within = level + policy_tree_is(node, "QUERY");
     uint32_t column = 0;
 
-    if (is_column(node, 1, &column)) {
+    if (is_column(node, level, &column)) {
         return true;
     }
     for (const struct policy_tree *at = node->child; at != NULL; at = at->next) {
-        if (mentions_row(at)) {
+        if (mentions_row(at, within)) {
             return true;
         }
     }
@@ -67,7 +68,7 @@ static bool read_join(const struct policy_tree *quals, struct policy_membership 
 
     for (const struct policy_tree *at = first; at != NULL; at = is_and ? at->next : NULL) {
         const struct policy_tree *args = policy_tree_elements(at, "args");
-        if (!mentions_row(at)) {
+        if (!mentions_row(at, 1)) {
             continue;
         }
         if (!policy_tree_is(at, "OPEXPR") || policy_tree_count(args) != 2 ||
@@ -94,7 +95,7 @@ static bool read_target(const struct policy_tree *query, struct policy_membershi
     (void)policy_tree_oid(policy_tree_get(target, "expr"), "vartype", &out->type);
     return target != NULL && target->next == NULL &&
            is_column(policy_tree_get(target, "expr"), 0, &out->value) &&
-           (out->quals == NULL || !mentions_row(out->quals));
+           (out->quals == NULL || !mentions_row(out->quals, 1));
 }
 
 bool policy_membership_read(const struct policy_tree *sublink, struct policy_membership *out)
@@ -119,19 +120,27 @@ bool policy_membership_read(const struct policy_tree *sublink, struct policy_mem
            policy_tree_oid(test, "opno", &out->op) && read_target(query, out);
 }
 
+bool policy_membership_read_list(const struct policy_tree *sublink, struct policy_membership *out)
+{
+    const struct policy_tree *query = policy_tree_get(sublink, "subselect");
+    int64_t kind = -1;
+
+    *out = (struct policy_membership){ 0 };
+    return policy_tree_is(sublink, "SUBLINK") &&
+           policy_tree_number(sublink, "subLinkType", &kind) && kind == LINK_ARRAY &&
+           query != NULL && read_query(query, out) && read_target(query, out);
+}
+
 bool policy_membership_read_array(const struct policy_tree *node, struct policy_membership *out)
 {
     const struct policy_tree *args = policy_tree_elements(node, "args");
-    const struct policy_tree *sublink = args != NULL ? args->next : NULL;
-    const struct policy_tree *query = policy_tree_get(sublink, "subselect");
-    int64_t kind = -1;
     bool any = false;
+    bool good = args != NULL && args->next != NULL && policy_membership_read_list(args->next, out);
 
-    *out = (struct policy_membership){ .null_matters = true, .row = args, .join = node };
-    return policy_tree_is(sublink, "SUBLINK") &&
-           policy_tree_number(sublink, "subLinkType", &kind) && kind == LINK_ARRAY &&
-           policy_tree_bool(node, "useOr", &any) && any &&
-           policy_tree_oid(node, "opno", &out->op) && query != NULL && read_query(query, out) &&
-           read_target(query, out);
+    out->null_matters = true;
+    out->row = args;
+    out->join = node;
+    return good && policy_tree_bool(node, "useOr", &any) && any &&
+           policy_tree_oid(node, "opno", &out->op);
 }
 /* NOLINTEND(misc-no-recursion) */

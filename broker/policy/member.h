@@ -28,6 +28,8 @@ struct policy_membership {
 };
 
 bool policy_membership_read(const struct policy_tree *sublink, struct policy_membership *out);
+/* ARRAY (SELECT m.a FROM m WHERE …), whatever it is compared with: `row`, `join` and `op` are not set. */
+bool policy_membership_read_list(const struct policy_tree *sublink, struct policy_membership *out);
 /* row.x = ANY (ARRAY (…)): the whole SCALARARRAYOPEXPR. */
 bool policy_membership_read_array(const struct policy_tree *node, struct policy_membership *out);
 

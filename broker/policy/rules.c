@@ -16,6 +16,7 @@ struct policy_load {
     struct policy_program **programs; /* of those that are compiled already */
     struct policy_nested *nested;
     uint32_t nested_count;
+    uint32_t nested_from; /* the first that policy_load_nest() found when it was called last */
 };
 
 static void unref_facts(struct policy_shared_facts *facts)
@@ -301,8 +302,32 @@ static void nest(struct policy_load *load, uint32_t question, uint32_t oid)
     load->nested[load->nested_count++] = (struct policy_nested){ .question = question, .oid = oid };
 }
 
+static struct policy_kept_question question_of(const struct policy_load *load, uint32_t number,
+                                               const struct policy_program *program)
+{
+    return (struct policy_kept_question){ .program = program,
+                                          .facts = load->facts->facts,
+                                          .nested = load->nested,
+                                          .nested_count = load->nested_count,
+                                          .number = number };
+}
+
+/* Tables of the membership tests that decide which rows of its table count, when the policies of that are known. */
+static void nest_inner(struct policy_load *load, uint32_t number,
+                       const struct policy_membership *members)
+{
+    struct policy_kept_question question = question_of(load, number, NULL);
+    struct policy_program *rows = policy_kept_members(&question, members);
+
+    for (uint32_t i = 0; rows != NULL && i < rows->membership_count; i++) {
+        nest(load, number, rows->memberships[i].members.table);
+    }
+    policy_program_free(rows);
+}
+
 uint32_t policy_load_nest(struct policy_load *load)
 {
+    load->nested_from = load->nested_count;
     for (uint32_t i = 0; i < load->count; i++) {
         if (!load->tables[i].known || policy_table_exempt(&load->tables[i])) {
             continue;
@@ -310,6 +335,7 @@ uint32_t policy_load_nest(struct policy_load *load)
         const struct policy_program *program = program_of(load, i);
         for (uint32_t j = 0; j < program->membership_count; j++) {
             nest(load, i, program->memberships[j].members.table);
+            nest_inner(load, i, &program->memberships[j].members);
         }
     }
     return load->nested_count;
@@ -331,8 +357,8 @@ void policy_load_nested_row(struct policy_load *load,
 {
     uint32_t number = policy_loader_question(fields);
 
-    if (number >= 1 && number <= load->nested_count) {
-        policy_table_add(&load->nested[number - 1].table, fields);
+    if (number >= 1 && number <= load->nested_count - load->nested_from) {
+        policy_table_add(&load->nested[load->nested_from + number - 1].table, fields);
     }
 }
 
@@ -364,22 +390,12 @@ static void put_kept(struct rt_buf *out, const struct policy_kept *kept)
     for (uint32_t i = 0; kept != NULL && i < kept->count; i++) {
         const struct policy_kept_test *test = &kept->tests[i];
         put_program(out, test->members);
-        put(out, test->value);
+        put(out, (uint64_t)test->above << 32 | test->value);
         for (uint32_t j = 0; j < test->column_count; j++) {
             put_string(out, test->columns[j].name);
             put(out, (uint64_t)test->columns[j].number << 32 | test->columns[j].type);
         }
     }
-}
-
-static struct policy_kept_question question_of(const struct policy_load *load, uint32_t number,
-                                               const struct policy_program *program)
-{
-    return (struct policy_kept_question){ .program = program,
-                                          .facts = load->facts->facts,
-                                          .nested = load->nested,
-                                          .nested_count = load->nested_count,
-                                          .number = number };
 }
 
 bool policy_load_keeps(const struct policy_load *load, uint32_t number,

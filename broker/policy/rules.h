@@ -60,12 +60,12 @@ void policy_load_strict(struct policy_load *load);
 void policy_load_read(struct policy_load *load, uint32_t table, uint32_t read);
 
 /* Then: of how many tables that sets are of, the policies for the role are to be asked for as well, with another
- * policy_loader_sql(). Without it, no sets are kept. */
+ * policy_loader_sql(). Without it, no sets are kept. And again when those and their facts are there: they may read more. */
 uint32_t policy_load_nest(struct policy_load *load);
 /* One of them, from 0: of which question, and its name. */
 void policy_load_nested(const struct policy_load *load, uint32_t number, uint32_t *out_question,
                         const char **out_schema, const char **out_table);
-/* A row, and what they want, as above. */
+/* A row, for those that the last policy_load_nest() found; and what all of them want, as above. */
 void policy_load_nested_row(struct policy_load *load,
                             const char *const fields[POLICY_LOADER_COLUMNS]);
 bool policy_load_nested_wants(const struct policy_load *load,

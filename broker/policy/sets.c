@@ -8,7 +8,7 @@
 
 /* --- which changed -------------------------------------------------------------------------------- */
 
-static void note(struct policy_values *set)
+static void enlist(struct policy_values *set)
 {
     struct policy_sets *sets = set->sets;
 
@@ -129,7 +129,6 @@ static void drop_all(struct policy_values *set)
     }
     set->count = 0;
     set->nulls = 0;
-    note(set);
 }
 
 static void free_pending(struct policy_values *set)
@@ -142,12 +141,27 @@ static void free_pending(struct policy_values *set)
     set->pending_count = 0;
 }
 
-static void make_stale(struct policy_values *set)
+static void end(struct policy_values *set)
 {
     set->state = POLICY_SET_STALE;
-    note(set);
+    enlist(set);
     drop_all(set);
     free_pending(set);
+}
+
+/* It has other values: rows of the set above that it has judged would be judged otherwise, and which these are nobody knows. */
+static void note(struct policy_values *set)
+{
+    enlist(set);
+    if (set->above != NULL) {
+        end(set->above);
+    }
+}
+
+static void make_stale(struct policy_values *set)
+{
+    end(set);
+    note(set);
 }
 
 void policy_set_spoil(struct policy_values *set)
@@ -160,8 +174,9 @@ static void add(struct policy_values *set, const char *text, size_t len)
     bool found = false;
 
     if (text == NULL) {
-        set->nulls++;
-        note(set);
+        if (set->nulls++ == 0) {
+            note(set);
+        }
         return;
     }
     uint32_t at = find(set, text, len, &found);
@@ -181,7 +196,9 @@ static bool take(struct policy_values *set, const char *text, size_t len)
     if (text == NULL) {
         found = set->nulls > 0;
         set->nulls -= found;
-        note(set);
+        if (found && set->nulls == 0) {
+            note(set);
+        }
         return found;
     }
     uint32_t at = find(set, text, len, &found);
@@ -207,6 +224,7 @@ static void apply(struct policy_values *set, const struct delta *delta)
             return;
         }
         drop_all(set);
+        note(set);
     } else if (delta->sign > 0) {
         add(set, delta->text, delta->len);
     } else if (!take(set, delta->text, delta->len)) {
@@ -292,6 +310,32 @@ struct policy_values *policy_set_new(struct policy_sets *sets,
     return set;
 }
 
+void policy_set_rest(struct policy_values *set, struct policy_values *below)
+{
+    below->above = set;
+    below->beside = set->below;
+    set->below = below;
+    if (below->state != POLICY_SET_CURRENT) {
+        end(set);
+    }
+}
+
+/* From what it rests on, and from what rests on it. */
+static void part(struct policy_values *set)
+{
+    struct policy_values **link = set->above == NULL ? NULL : &set->above->below;
+
+    while (link != NULL && *link != set) {
+        link = &(*link)->beside;
+    }
+    if (link != NULL) {
+        *link = set->beside;
+    }
+    for (struct policy_values *at = set->below; at != NULL; at = at->beside) {
+        at->above = NULL;
+    }
+}
+
 void policy_set_free(struct policy_values *set)
 {
     if (set == NULL) {
@@ -299,6 +343,7 @@ void policy_set_free(struct policy_values *set)
     }
     sets_index_remove(set);
     make_stale(set);
+    part(set);
     forget(set);
     policy_set_settled(set);
     free(set->values);

@@ -56,6 +56,9 @@ void policy_set_free(struct policy_values *set); /* NULL is fine */
 /* The answer: an array's text, and the snapshot of the statement (copied). False, and STALE, when it is none. */
 bool policy_set_load(struct policy_values *set, const char *array, size_t len,
                      const struct xid_snapshot *snapshot);
+/* The constants of `set` hold the values of `below`, as they were when both were loaded by one answer: with a value that comes to
+ * `below`, or goes, or a change that it cannot take, `set` is STALE. Until one of them is freed. Of sets that rest on others, none is below another. */
+void policy_set_rest(struct policy_values *set, struct policy_values *below);
 /* No transaction that the snapshot saw will come any more: nothing is compared with it from here on. */
 void policy_set_settled(struct policy_values *set);
 

@@ -48,6 +48,9 @@ struct policy_values {
     struct kept_delta *pending;
     uint64_t stamp; /* of the last row that found it */
     void *user;
+    struct policy_values *above; /* whose rows this one decides about; NULL: none */
+    struct policy_values *below; /* those that decide about its own, by their `beside` */
+    struct policy_values *beside;
     struct policy_values *changed_next; /* in sets->changed */
     struct policy_values **changed_link;
     struct policy_values *next;

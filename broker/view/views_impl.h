@@ -355,7 +355,9 @@ void views_past_tick(struct views *views, rt_usec now);
 /* Asks for something when there has been no answer for too many changes. */
 void views_past_probe(struct views *views);
 
-/* views_sets_make.c: of the policies alone, with the sets of now. One reference. */
+/* views_sets_make.c: a constant with these values, copied. */
+struct policy_value views_array(struct policy_arena *arena, const struct policy_list *from);
+/* Of the policies alone, with the sets of now. One reference. */
 struct view_constants *views_sets_constants(const struct views_fold *fold);
 /* Takes the reference. False: they say what the last ones did, and those stay. */
 bool views_use_constants(struct views_fold *fold, struct view_constants *made);

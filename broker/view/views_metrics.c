@@ -32,8 +32,8 @@ void views_register(struct views *views, struct rt_metrics *metrics)
                                         "that are kept");
     views->set_losses =
         rt_counter_new(metrics, "pgtide_broker_policy_sets_lost_total", NULL,
-                       "sets of membership tests that a change could not be applied "
-                       "to, to be read from PostgreSQL again");
+                       "identities whose sets a change could not be applied to, or changed another "
+                       "set that they rest on: they are read from PostgreSQL again");
     views->unsure_count =
         rt_gauge_new(metrics, "pgtide_broker_policy_sets_unsure", NULL,
                      "identities whose sets may lack a commit that was not visible yet when their "

@@ -198,21 +198,66 @@ static void catch_up(struct views_fold *fold, const struct xid_snapshot *snapsho
     }
 }
 
-static bool load_set(struct views_fold *fold, uint32_t number, const struct xid_snapshot *snapshot)
+static bool rests_on(const struct policy_kept *kept, uint32_t number, uint32_t other)
+{
+    return kept->tests[other].above == number + 1;
+}
+
+/* Of those that are sets themselves, the values right now, each once: a copy, since the index of sets reads them again when this one goes. */
+static void use_inner(const struct views_fold *fold, uint32_t number, struct policy_value *values)
+{
+    const struct policy_kept *kept = fold->rules->kept;
+    struct policy_arena *arena = &fold->keep->base->policy.arena;
+
+    for (uint32_t i = number + 1; i < kept->count; i++) {
+        const struct policy_list *list =
+            rests_on(kept, number, i) ? policy_set_list(fold->keep->sets[i]) : NULL;
+        if (list != NULL) {
+            values[kept->tests[i].fold - kept->tests[number].first] = views_array(arena, list);
+        }
+    }
+}
+
+/* The constants that tell which rows count. */
+static struct policy_binding *constants_of(const struct views_fold *fold, uint32_t number)
 {
     const struct policy_kept_test *test = &fold->rules->kept->tests[number];
+    struct view_constants *base = fold->keep->base;
+    struct policy_arena *arena = &base->policy.arena;
+    struct policy_binding *own = policy_arena_alloc(arena, sizeof(*own));
+    uint32_t count = test->members->fold_count;
+
+    *own = (struct policy_binding){ .count = count,
+                                    .values = base->policy.binding.values + test->first };
+    if (test->members->table_count > 0) {
+        struct policy_value *values = policy_arena_alloc(arena, count * sizeof(*values));
+        memcpy(values, own->values, count * sizeof(*values));
+        use_inner(fold, number, values);
+        own->values = values;
+    }
+    return own;
+}
+
+/* Those that it rests on have been loaded. */
+static bool load_set(struct views_fold *fold, uint32_t number, const struct xid_snapshot *snapshot)
+{
+    const struct policy_kept *kept = fold->rules->kept;
     struct views_keep *keep = fold->keep;
     const struct policy_binding *all = &keep->base->policy.binding;
-    const struct policy_value *value = &all->values[test->fold];
-    struct policy_binding *own = policy_arena_alloc(&keep->base->policy.arena, sizeof(*own));
+    const struct policy_value *value = &all->values[kept->tests[number].fold];
+    struct policy_values *set =
+        policy_set_new(keep->tests->sets[number], constants_of(fold, number));
 
-    *own = (struct policy_binding){ .count = test->members->fold_count,
-                                    .values = all->values + test->first };
-    struct policy_values *set = policy_set_new(keep->tests->sets[number], own);
     policy_set_own(set, fold);
     keep->sets[number] = set;
-    return value->state == VALUE_KNOWN && value->kind == POLICY_KIND_ARRAY &&
-           policy_set_load(set, value->text, value->len, snapshot);
+    bool good = value->state == VALUE_KNOWN && value->kind == POLICY_KIND_ARRAY &&
+                policy_set_load(set, value->text, value->len, snapshot);
+    for (uint32_t i = number + 1; i < kept->count; i++) {
+        if (rests_on(kept, number, i)) {
+            policy_set_rest(set, keep->sets[i]);
+        }
+    }
+    return good;
 }
 
 bool views_sets_current(const struct views_fold *fold)
@@ -234,8 +279,8 @@ static bool load_sets(struct views_fold *fold, const struct xid_snapshot *snapsh
 
     fold->keep->sets = rt_alloc(count * sizeof(struct policy_values *));
     add_to_gauge(views_of_fold(fold)->set_count, count);
-    for (uint32_t i = 0; i < count; i++) {
-        good = load_set(fold, i, snapshot) && good;
+    for (uint32_t i = count; i > 0; i--) { /* what decides about the rows of another is behind it */
+        good = load_set(fold, i - 1, snapshot) && good;
     }
     if (good) {
         catch_up(fold, snapshot);
@@ -247,13 +292,13 @@ bool views_sets_take(struct views_fold *fold, const struct policy_answer_text *a
                      const struct xid_snapshot *snapshot, uint64_t journal)
 {
     struct views *views = views_of_fold(fold);
-    struct views_keep *keep = fold->keep;
 
     if (snapshot == NULL || !views_journal_covers(&views->journal, journal, snapshot) ||
         !views_past_take(fold, snapshot)) {
         return false;
     }
     views_sets_drop(fold);
+    struct views_keep *keep = fold->keep;
     keep->base = rt_alloc(sizeof(*keep->base));
     keep->base->refs = 1;
     bool good =

@@ -44,7 +44,7 @@ static struct policy_list *copy_list(struct policy_arena *arena, const struct po
     return list;
 }
 
-static struct policy_value array_of(struct policy_arena *arena, const struct policy_list *from)
+struct policy_value views_array(struct policy_arena *arena, const struct policy_list *from)
 {
     struct rt_buf text = { .data = NULL };
 
@@ -75,8 +75,10 @@ struct view_constants *views_sets_constants(const struct views_fold *fold)
     base->refs++;
     memcpy(values, base->policy.binding.values, count * sizeof(*values));
     for (uint32_t i = 0; i < kept->count; i++) {
-        values[kept->tests[i].fold] =
-            array_of(&made->policy.arena, policy_set_list(fold->keep->sets[i]));
+        if (kept->tests[i].above == 0) {
+            values[kept->tests[i].fold] =
+                views_array(&made->policy.arena, policy_set_list(fold->keep->sets[i]));
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
         made->policy.binding.errors |= values[i].state == VALUE_ERROR;

@@ -22,9 +22,9 @@ begin
              'select nullif(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb ->> ''role''',
              'pgtide: the role claim of the current token; null without one'),
             ('uid', 'uuid',
-             'select case when claim.sub ~* ''^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'''
-             ' then claim.sub::pg_catalog.uuid end from (select nullif(pg_catalog.current_setting('
-             '''request.jwt.claims'', true), '''')::pg_catalog.jsonb ->> ''sub'') as claim (sub)',
+             'select case when (nullif(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb ->> ''sub'')'
+             ' ~* ''^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'''
+             ' then (nullif(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb ->> ''sub'')::pg_catalog.uuid end',
              'pgtide: the sub claim of the current token; null when there is none or it is not a uuid')
         ) as v (name, result, body, about)
     loop

@@ -1,6 +1,7 @@
 // What a change of a membership costs those whose policies depend on that table: changes one after the other, each with a row that only its
 // identity sees, until everybody has been told everything. See README.md here.
-//   node tests/bench/members.mjs [--identities 1000] [--changes 500] [--pace MS] [--rounds 3]      (build/release)
+//   node tests/bench/members.mjs [--identities 1000] [--changes 500] [--pace MS] [--rounds 3] [--deep 0|1|2]     (build/release)
+// --deep: a test two tables deep, by projects of teams; the changes are of projects (1), or of members (2).
 import { readFileSync } from 'node:fs'
 
 process.env.PGTIDE_TEST_BUILD_DIR ??= new URL('../../build/release', import.meta.url).pathname
@@ -12,6 +13,7 @@ const identities = option('--identities', 1000)
 const changes = option('--changes', 500)
 const pace = option('--pace', 0) // between the beginnings of two changes; 0: none
 const rounds = option('--rounds', 3)
+const deep = option('--deep', 0)
 
 const ticks = pid => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
@@ -34,7 +36,12 @@ try {
   await prepare(system)
   await system.sql(`create table members (team int, uid uuid, primary key (team, uid)); create table docs (id serial primary key, team int);
     alter table docs enable row level security; grant select on members, docs to authenticated;
-    create policy p on docs using (exists (select from members m where m.team = docs.team and m.uid = auth.uid())); select enable_realtime('docs')`)
+    create table projects (id int primary key, team int); grant select on projects to authenticated;
+    create policy p on docs using (${deep > 0
+    ? 'exists (select from projects p where p.id = docs.team and p.team in (select m.team from members m where m.uid = auth.uid()))'
+    : 'exists (select from members m where m.team = docs.team and m.uid = auth.uid())'}); select enable_realtime('docs')`)
+  if (deep === 1) await system.sql(`insert into members select -n - 1, (lpad(n::text, 8, '0') || '-0000-4000-8000-000000000000')::uuid from generate_series(0, ${identities - 1}) n`)
+  if (deep === 2) await system.sql(`insert into projects select n, n from generate_series(0, ${changes * rounds + 1}) n`)
   await system.settled()
   const viewers = []
   for (let n = 0; n < identities; n += 50) {
@@ -42,6 +49,7 @@ try {
   }
   for (const table of ['docs', 'marks']) await Promise.all(viewers.map(viewer => viewer.subscribe(table)))
   await system.sql(`insert into members values (0, '${uuid(0)}'); insert into docs (team) values (0)`)
+  if (deep === 1) await system.sql('insert into projects values (0, 0)')
   await allReached(system, viewers)
   for (let round = 0; round < rounds; round++) {
     const before = await measure(system)
@@ -51,7 +59,8 @@ try {
         const wait = started + n * pace - performance.now()
         if (pace > 0 && wait > 1) await new Promise(wake => setTimeout(wake, wait))
         const team = 1 + round * changes + n
-        await db.query(`begin; insert into members values (${team}, '${uuid(n % identities)}'); insert into docs (team) values (${team}); commit`)
+        const right = deep === 1 ? `insert into projects values (${team}, ${-(n % identities) - 1})` : `insert into members values (${team}, '${uuid(n % identities)}')`
+        await db.query(`begin; ${right}; insert into docs (team) values (${team}); commit`)
       }
     })
     const written = performance.now() - started

@@ -92,6 +92,9 @@ test('explain and doctor: which sets are kept from the stream, and why others ar
   assert.match(notes[0].problem, /^what it sees of public\.projects is read again .*~/)
   await system.sql('drop policy late on tasks')
   assert.match(await near(), /set of public\.projects\.id: kept from the stream\n(?! *but)/)
+  await system.sql('create policy deep on tasks using (exists (select from projects p where p.id = project and exists (select from members m where m.team = p.team and m.uid = auth.uid())))')
+  await until('its tables are followed', async () => /policy deep[^]*set of public\.projects\.id: kept from the stream\n +read again for an identity when its set of public\.members\.team changes\n/.test(await explain('tasks', '--role', 'authenticated')))
+  await system.sql('drop policy deep on tasks')
   // Without old versions a change of a membership cannot be applied to a set.
   await system.sql(`${OFF} alter table projects replica identity default; ${ON}`)
   assert.match(await near(), /kept from the stream\n +but read again after an UPDATE or DELETE: .*replica identity/)

@@ -218,6 +218,7 @@ test('policies of the membership table count, and are followed when they change'
   await system.sql(`insert into members_own (team, uid) values (1, '${uuid(0)}'), (2, '${uuid(1)}')`)
   await system.sql('insert into docs_own (team) values (1), (2), (3)')
   assert.deepEqual(await seen(viewers), [['I1'], ['I2']])
+  assert.ok(await metric('pgtide_broker_policy_sets') >= 2, 'they are not kept')
   const before = await folds()
   await system.sql(`begin; insert into members_own (team, uid, rank) values (3, '${uuid(0)}', 1), (3, '${uuid(1)}', 0); update docs_own set note = 'x'; commit`)
   assert.deepEqual(await seen(viewers), [['U1', 'U3'], ['U2']])
