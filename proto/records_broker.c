@@ -113,9 +113,7 @@ void wire_encode_deliver(struct wire_writer *out, const struct wire_deliver *hea
     for (uint32_t i = 0; i < head->group_count; i++) {
         wire_check(groups[i].op >= WIRE_INSERT && groups[i].op <= WIRE_DELETE);
         count_rows(&rows, groups[i].op);
-        wire_write_array(out, DELIVERY_FIELDS);
-        wire_write_u64(out, groups[i].group);
-        wire_write_u64(out, groups[i].op);
+        wire_write_pair(out, groups[i].group, groups[i].op);
     }
     wire_check(!rows.old_row || head->old_kind != WIRE_OLD_NONE);
     wire_write_tuple(out, head->new_row, rows.new_row || head->new_row.data != NULL);

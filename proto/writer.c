@@ -122,6 +122,45 @@ void wire_write_array(struct wire_writer *out, uint32_t count)
     msgpack_pack_array(&pk, count);
 }
 
+/* What msgpack_pack_uint64() writes for the same number: its shortest form. */
+static inline uint8_t *put_u32(uint8_t *to, uint32_t value)
+{
+    enum { UINT8 = 0xcc, UINT16 = 0xcd, UINT32 = 0xce };
+
+    if (value < 0x80) {
+        *to++ = (uint8_t)value;
+        return to;
+    }
+    if (value <= UINT8_MAX) {
+        *to++ = UINT8;
+    } else {
+        if (value <= UINT16_MAX) {
+            *to++ = UINT16;
+        } else {
+            *to++ = UINT32;
+            *to++ = (uint8_t)(value >> 24);
+            *to++ = (uint8_t)(value >> 16);
+        }
+        *to++ = (uint8_t)(value >> 8);
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+void wire_write_pair(struct wire_writer *out, uint32_t first, uint32_t second)
+{
+    enum { FIXARRAY_OF_TWO = 0x92, MOST = 1 + 5 + 5 };
+
+    if (out->cap - out->len < MOST) {
+        grow(out, MOST);
+    }
+    uint8_t *to = out->data + out->len;
+    *to++ = FIXARRAY_OF_TWO;
+    to = put_u32(to, first);
+    to = put_u32(to, second);
+    out->len = (size_t)(to - out->data);
+}
+
 void wire_write_raw(struct wire_writer *out, const void *data, size_t len)
 {
     (void)append(out, data, len);

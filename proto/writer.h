@@ -30,6 +30,8 @@ void wire_write_bool(struct wire_writer *out, bool value);
 void wire_write_nil(struct wire_writer *out);
 void wire_write_str(struct wire_writer *out, const void *data, size_t len);
 void wire_write_array(struct wire_writer *out, uint32_t count);
+/* An array of two numbers, as wire_write_array() and wire_write_u64() would write it: of lists with thousands of them. */
+void wire_write_pair(struct wire_writer *out, uint32_t first, uint32_t second);
 void wire_write_raw(struct wire_writer *out, const void *data, size_t len); /* msgpack already */
 
 /* Our own mistakes only, never a peer's bytes: says where and aborts. */

@@ -101,8 +101,13 @@ uint64_t rt_seeded_hash(const uint64_t seed[2], const void *data, size_t len)
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)len << 56;
-    for (size_t i = whole; i < len; i++) {
-        last |= (uint64_t)bytes[i] << (8 * (i - whole));
+    if (len >= 8 && whole < len) {
+        uint64_t word = 0; /* the last eight bytes; those that are through go out below */
+        memcpy(&word, bytes + len - 8, sizeof(word));
+        last |= word >> (8 * (8 - (len - whole)));
+    }
+    for (size_t i = len >= 8 ? len : 0; i < len; i++) {
+        last |= (uint64_t)bytes[i] << (8 * i);
     }
     v[3] ^= last;
     sip_round(v);

@@ -25,10 +25,18 @@ struct pass {
     enum image image;
 };
 
+/* Most lists are of one or two. */
 static void add_candidates(struct match *match, const uint32_t *ids, uint32_t count)
 {
-    if (count > 0) {
-        rt_buf_append(&match->candidates, ids, count * sizeof(*ids));
+    struct rt_buf *to = &match->candidates;
+
+    if (count > 2 || to->cap - to->len < 2 * sizeof(*ids)) {
+        rt_buf_append(to, ids, count * sizeof(*ids));
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to->data + to->len, &ids[i], sizeof(*ids));
+        to->len += sizeof(*ids);
     }
 }
 
@@ -139,6 +147,7 @@ static void collect(const struct pass *pass)
     add_candidates(match, table->scan, table->scan_count);
 }
 
+/* There is room. */
 static void add_hit(const struct pass *pass, uint32_t id, struct class *class,
                     enum match_verdict verdict)
 {
@@ -150,14 +159,14 @@ static void add_hit(const struct pass *pass, uint32_t id, struct class *class,
         hits[class->hit].on_old = (uint8_t)verdict;
         return;
     }
-    struct match_hit hit = {
+    class->hit = count;
+    hits[count] = (struct match_hit){
         .class_id = id,
         .on_new = (uint8_t)(pass->image == IMAGE_NEW ? verdict : MATCH_NO),
         .on_old = (uint8_t)(pass->image == IMAGE_OLD ? verdict : MATCH_NO),
         .constants = class->constants,
     };
-    class->hit = count;
-    rt_buf_append(&match->hits, &hit, sizeof(hit));
+    match->hits.len += sizeof(*hits);
 }
 
 /* A new stamp for a pass; after 2^32 of them the old ones are wiped. */
@@ -172,18 +181,29 @@ static uint32_t next_stamp(struct match *match)
     return match->stamp;
 }
 
-static void judge(const struct pass *pass)
+static void begin_ahead(const struct match *match, const uint32_t *ids, uint32_t count)
 {
-    struct match *match = pass->match;
-    const uint32_t *ids = (const uint32_t *)(const void *)match->candidates.data;
-    uint32_t count = (uint32_t)(match->candidates.len / sizeof(*ids));
-    uint32_t stamp = next_stamp(match);
-
     for (uint32_t i = 0; i < count && i < AHEAD_CLASS; i++) {
         __builtin_prefetch(class_at(match, ids[i]));
     }
     for (uint32_t i = 0; i < count && i < AHEAD_CONSTANTS; i++) {
         __builtin_prefetch(class_at(match, ids[i])->constants);
+    }
+}
+
+static void judge(const struct pass *pass)
+{
+    struct match *match = pass->match;
+    const uint32_t *ids = (const uint32_t *)(const void *)match->candidates.data;
+    uint32_t count = (uint32_t)(match->candidates.len / sizeof(*ids));
+
+    if (count == 0) {
+        return;
+    }
+    uint32_t stamp = next_stamp(match);
+    (void)rt_buf_reserve(&match->hits, count * sizeof(struct match_hit));
+    if (count > 1) {
+        begin_ahead(match, ids, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (i + AHEAD_CLASS < count) {

@@ -376,6 +376,20 @@ static void compile_bound(struct compiler *c)
     }
 }
 
+static bool is_given(struct policy_ref ref)
+{
+    return ref.kind != POLICY_REF_TEMP && ref.kind != POLICY_REF_NOW;
+}
+
+static bool is_single(const struct policy_program *p)
+{
+    const struct policy_instruction *code = p->code;
+    bool short_enough = p->count == 1 || (p->count == 2 && code[1].code == POLICY_TEST);
+
+    return short_enough && (code->code == POLICY_COMPARE || code->code == POLICY_IN_ARRAY) &&
+           is_given(code->a) && is_given(code->b);
+}
+
 struct policy_program *compile_finish(struct compiler *c)
 {
     struct policy_program *p = c->program;
@@ -391,6 +405,7 @@ struct policy_program *compile_finish(struct compiler *c)
     p->ops = keep(c, &c->ops, sizeof(*p->ops), &p->op_count);
     p->memberships = keep(c, &c->memberships, sizeof(*p->memberships), &p->membership_count);
     p->uses_row = p->column_count > 0;
+    p->single = is_single(p);
     return p;
 }
 

@@ -27,6 +27,12 @@ void policy_row_clear(struct policy_row *row)
     }
 }
 
+/* Texts that are their own payload need no reading. */
+static bool reads_itself(enum policy_kind kind)
+{
+    return kind == POLICY_KIND_TEXT || kind == POLICY_KIND_BYTES || kind == POLICY_KIND_CANONICAL;
+}
+
 static void parse_cell(struct policy_cell *cell, const struct policy_shape *shape)
 {
     bool as_null =
@@ -34,7 +40,11 @@ static void parse_cell(struct policy_cell *cell, const struct policy_shape *shap
         (cell->kind == POLICY_CELL_MISSING && POLICY_FAULT(POLICY_FAULT_KEY_NULLS)) ||
         (cell->kind == POLICY_CELL_UNCHANGED && POLICY_FAULT(POLICY_FAULT_UNCHANGED_NULL));
 
-    if (cell->kind == POLICY_CELL_TEXT) {
+    if (cell->kind == POLICY_CELL_TEXT && reads_itself(shape->kind)) {
+        cell->value = (struct policy_value){
+            .state = VALUE_KNOWN, .kind = (uint8_t)shape->kind, .len = cell->len, .text = cell->text
+        };
+    } else if (cell->kind == POLICY_CELL_TEXT) {
         cell->value = policy_value_parse(shape->kind, cell->text, cell->len, shape->labels);
         cell->value.list = shape->kind == POLICY_KIND_ARRAY ? NULL : cell->value.list;
     } else {
@@ -43,35 +53,38 @@ static void parse_cell(struct policy_cell *cell, const struct policy_shape *shap
     cell->parsed = true;
 }
 
-static const struct policy_value *column(struct machine *m, uint32_t attribute)
+static inline const struct policy_value *column(const struct policy_program *program,
+                                                struct policy_row *row, uint32_t attribute)
 {
     static const struct policy_value missing = { .state = VALUE_MISSING, .text = "" };
 
-    if (attribute > m->row->count) {
+    if (attribute > row->count) {
         return &missing;
     }
-    struct policy_cell *cell = &m->row->cells[attribute - 1];
+    struct policy_cell *cell = &row->cells[attribute - 1];
     if (!cell->parsed) {
-        parse_cell(cell, &m->program->columns[attribute - 1]);
+        parse_cell(cell, &program->columns[attribute - 1]);
     }
     return &cell->value;
 }
 
+/* What is there before any instruction has run: a column, a literal, or a constant. */
+static inline const struct policy_value *given_value(const struct policy_program *program,
+                                                     const struct policy_binding *binding,
+                                                     struct policy_row *row, struct policy_ref ref)
+{
+    if (ref.kind == POLICY_REF_COLUMN) {
+        return column(program, row, ref.at);
+    }
+    return ref.kind == POLICY_REF_FOLD ? &binding->values[ref.at] : &program->literals[ref.at];
+}
+
 const struct policy_value *eval_value(struct machine *m, struct policy_ref ref)
 {
-    switch ((enum policy_ref_kind)ref.kind) {
-    case POLICY_REF_COLUMN:
-        return column(m, ref.at);
-    case POLICY_REF_LITERAL:
-        return &m->program->literals[ref.at];
-    case POLICY_REF_FOLD:
-        return &m->binding->values[ref.at];
-    case POLICY_REF_TEMP:
+    if (ref.kind == POLICY_REF_TEMP) {
         return &m->temps[ref.at];
-    case POLICY_REF_NOW:
-        break;
     }
-    return &m->now;
+    return ref.kind == POLICY_REF_NOW ? &m->now : given_value(m->program, m->binding, m->row, ref);
 }
 
 const uint8_t *eval_pop(struct machine *m, uint32_t count)
@@ -188,7 +201,7 @@ static bool push(struct machine *m, const struct policy_instruction *at, uint8_t
         *out = eval_in_list(m, at);
         return true;
     case POLICY_IN_ARRAY:
-        *out = eval_in_array(m, at);
+        *out = eval_in_array(at, eval_value(m, at->a), eval_value(m, at->b));
         return true;
     case POLICY_IS_NULL:
         *out = is_null(eval_value(m, at->a));
@@ -200,9 +213,10 @@ static bool push(struct machine *m, const struct policy_instruction *at, uint8_t
 
 /* PostgreSQL's planner evaluates some constants before any row is looked at, those in arms of CASE and
  * COALESCE that no row takes too: where one of them raises, the whole statement may. */
-static uint8_t with_guarded(const struct machine *m, uint8_t set)
+static uint8_t with_guarded(const struct policy_program *program,
+                            const struct policy_binding *binding, uint8_t set)
 {
-    bool may_raise = m->program->guarded_unknown || (m->program->guards && m->binding->errors);
+    bool may_raise = program->guarded_unknown || (program->guards && binding->errors);
 
     if (may_raise && !POLICY_FAULT(POLICY_FAULT_PLANNING_IGNORED)) {
         set |= OUTCOME_ERROR;
@@ -210,8 +224,10 @@ static uint8_t with_guarded(const struct machine *m, uint8_t set)
     return set;
 }
 
-uint8_t policy_eval(const struct policy_program *program, const struct policy_binding *binding,
-                    struct policy_row *row, int64_t now)
+/* By itself: who need not run instructions does not pay for the room to. */
+__attribute__((noinline)) static uint8_t run(const struct policy_program *program,
+                                             const struct policy_binding *binding,
+                                             struct policy_row *row, int64_t now)
 {
     struct machine m __attribute__((uninitialized)); /* the temps are set before they are read */
     uint32_t i = 0;
@@ -223,9 +239,6 @@ uint8_t policy_eval(const struct policy_program *program, const struct policy_bi
     memset(m.stack, 0, sizeof(m.stack));
     m.now = (struct policy_value){ .state = VALUE_KNOWN, .kind = POLICY_KIND_STAMP, .text = "" };
     m.now.i = now;
-    if (binding->refused && !POLICY_FAULT(POLICY_FAULT_PLANNING_IGNORED)) {
-        return OUTCOME_ERROR;
-    }
     while (i < program->count) {
         const struct policy_instruction *at = &program->code[i++];
         uint8_t set = 0;
@@ -239,5 +252,30 @@ uint8_t policy_eval(const struct policy_program *program, const struct policy_bi
             combine(&m, at);
         }
     }
-    return with_guarded(&m, m.stack[POLICY_STACK_BASE]);
+    return m.stack[POLICY_STACK_BASE];
+}
+
+/* Most policies are one comparison, or one test for membership (EXISTS with IS TRUE behind it): no stack for those, nothing to set
+ * up. */
+static uint8_t run_single(const struct policy_program *program,
+                          const struct policy_binding *binding, struct policy_row *row)
+{
+    const struct policy_instruction *at = program->code;
+    const struct policy_value *a = given_value(program, binding, row, at->a);
+    const struct policy_value *b = given_value(program, binding, row, at->b);
+    uint8_t set = at->code == POLICY_COMPARE ? eval_compare((enum policy_compare)at->compare, a, b)
+                                             : eval_in_array(at, a, b);
+
+    return program->count == 1 ? set : is_test(at[1].n, set);
+}
+
+uint8_t policy_eval(const struct policy_program *program, const struct policy_binding *binding,
+                    struct policy_row *row, int64_t now)
+{
+    if (binding->refused && !POLICY_FAULT(POLICY_FAULT_PLANNING_IGNORED)) {
+        return OUTCOME_ERROR;
+    }
+    uint8_t set =
+        program->single ? run_single(program, binding, row) : run(program, binding, row, now);
+    return with_guarded(program, binding, set);
 }

@@ -27,6 +27,11 @@ static bool holds(enum policy_compare compare, int order)
     return false;
 }
 
+static bool is_bytes(uint8_t kind)
+{
+    return kind == POLICY_KIND_TEXT || kind == POLICY_KIND_BYTES || kind == POLICY_KIND_CANONICAL;
+}
+
 /* Equality of texts needs no order. */
 static bool same_bytes(const struct policy_value *a, const struct policy_value *b)
 {
@@ -43,9 +48,7 @@ static uint8_t known(enum policy_compare compare, const struct policy_value *a,
         }
         return outcome_of((match == POLICY_MATCH_YES) == (compare == POLICY_LIKE));
     }
-    bool bytes = a->kind == POLICY_KIND_TEXT || a->kind == POLICY_KIND_BYTES ||
-                 a->kind == POLICY_KIND_CANONICAL;
-    if (bytes && (compare == POLICY_EQ || compare == POLICY_NE)) {
+    if (is_bytes(a->kind) && (compare == POLICY_EQ || compare == POLICY_NE)) {
         return outcome_of(same_bytes(a, b) == (compare == POLICY_EQ));
     }
     return outcome_of(holds(compare, policy_value_compare(a, b)));
@@ -116,20 +119,77 @@ uint8_t eval_in_list(struct machine *m, const struct policy_instruction *at)
     return result;
 }
 
+static bool is_whole_number(uint8_t kind)
+{
+    return kind == POLICY_KIND_INT || kind == POLICY_KIND_BOOL || kind == POLICY_KIND_DATE ||
+           kind == POLICY_KIND_STAMP;
+}
+
+static bool is_like(const struct policy_value *a, const struct policy_value *element)
+{
+    return element->state == VALUE_KNOWN && element->kind == a->kind;
+}
+
+/* `= ANY` of a value that is known: how many elements, from the first on, are known too, of the same kind, and another value. They are
+ * false for certain, without a look at sets of outcomes. */
+static uint32_t skip_numbers(const struct policy_value *a, const struct policy_list *list)
+{
+    uint32_t i = 0;
+
+    while (i < list->count && is_like(a, &list->values[i]) && list->values[i].i != a->i) {
+        i++;
+    }
+    return i;
+}
+
+static uint32_t skip_texts(const struct policy_value *a, const struct policy_list *list)
+{
+    uint32_t i = 0;
+
+    while (i < list->count && is_like(a, &list->values[i]) && !same_bytes(a, &list->values[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* Whether an element equals it. If not, *out_at is the first that is not false for certain. */
+static inline bool is_among(const struct policy_value *a, const struct policy_list *list,
+                            uint32_t *out_at)
+{
+    *out_at = 0;
+    if (a->state != VALUE_KNOWN) {
+        return false;
+    }
+    if (is_whole_number(a->kind)) {
+        *out_at = skip_numbers(a, list);
+    } else if (is_bytes(a->kind)) {
+        *out_at = skip_texts(a, list);
+    } else {
+        return false;
+    }
+    return *out_at < list->count && is_like(a, &list->values[*out_at]);
+}
+
 static uint8_t in_elements(const struct policy_instruction *at, const struct policy_value *a,
                            const struct policy_list *list)
 {
     uint8_t result = outcome_of(at->all);
     uint8_t done = at->all ? OUTCOME_FALSE : OUTCOME_TRUE;
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; i < list->count && result != done; i++) {
+    if (!at->all && at->compare == POLICY_EQ && is_among(a, list, &i)) {
+        return OUTCOME_TRUE; /* after nothing but false */
+    }
+    for (; i < list->count && result != done; i++) {
         result = add_element(at, result, a, &list->values[i]);
     }
     return result;
 }
 
-static uint8_t in_text(const struct policy_instruction *at, const struct policy_value *a,
-                       const struct policy_value *b)
+/* By itself: who need not read texts does not pay for the room to. */
+__attribute__((noinline)) static uint8_t in_text(const struct policy_instruction *at,
+                                                 const struct policy_value *a,
+                                                 const struct policy_value *b)
 {
     char scratch[ARRAY_TEXT_MAX] __attribute__((uninitialized));
     struct policy_array array;
@@ -151,10 +211,9 @@ static uint8_t in_text(const struct policy_instruction *at, const struct policy_
     return array.bad ? OUTCOME_ANY : result;
 }
 
-uint8_t eval_in_array(struct machine *m, const struct policy_instruction *at)
+uint8_t eval_in_array(const struct policy_instruction *at, const struct policy_value *a,
+                      const struct policy_value *b)
 {
-    const struct policy_value *a = eval_value(m, at->a);
-    const struct policy_value *b = eval_value(m, at->b);
     uint8_t result = b->state & (VALUE_NULL | VALUE_ERROR | VALUE_MISSING);
 
     if ((b->state & VALUE_FREE) != 0) {

@@ -17,7 +17,8 @@ struct machine {
 
 /* eval_compare.c */
 uint8_t eval_in_list(struct machine *m, const struct policy_instruction *at);
-uint8_t eval_in_array(struct machine *m, const struct policy_instruction *at);
+uint8_t eval_in_array(const struct policy_instruction *at, const struct policy_value *a,
+                      const struct policy_value *b);
 /* eval_choose.c: CASE, COALESCE, NULLIF, casts. */
 uint8_t eval_case(const uint8_t *masks, uint16_t count);
 uint8_t eval_coalesce(const uint8_t *masks, uint16_t count);

@@ -162,6 +162,8 @@ struct policy_program {
     uint32_t leaf_count;
     uint32_t op_count;
     bool always; /* no row restriction at all */
+    bool
+        single; /* one comparison, or one test for membership, of what is there before any instruction; IS … may follow */
     bool uses_row;
     bool uses_clock;
     bool

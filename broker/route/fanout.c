@@ -108,7 +108,9 @@ static uint32_t deliver_some(struct route_edge *edge, const struct relation *rel
                 visible[j] = visible[j] || look->visible[j];
             }
         }
-        member_announce(member, relation);
+        if (member->announced != relation->serial) {
+            member_announce(member, relation);
+        }
         to[i] = (struct wire_delivery){ .group = member->number, .op = edge->hit_ops[from + i] };
     }
     struct wire_deliver head = { .index = change->index,

@@ -122,7 +122,9 @@ static const char *file(struct route_group *group, struct view *view)
         table->match = match_table_new(route->match, route->config.limits);
     }
     struct view_filing filing;
+    uint32_t columns = view_columns(view);
 
+    table->columns = columns > table->columns ? columns : table->columns;
     view_filing_init(&filing, view);
     enum match_status status =
         match_add(table->match, &filing.match, (uint64_t)(uintptr_t)group, &group->filed);

@@ -146,7 +146,8 @@ static bool read_ahead(struct route *route, const struct route_coming *coming,
     if (ahead->rows == NULL) {
         ahead->rows = view_change_new();
     }
-    if (!view_change_set(ahead->rows, coming->relation, table->attributes, coming->change, 0)) {
+    if (!view_change_read(ahead->rows, coming->relation, table->attributes, coming->change,
+                          table->columns)) {
         return false;
     }
     ahead->relation = coming->relation;
@@ -173,7 +174,8 @@ void route_ahead(struct route *route, const struct route_coming *coming, uint32_
     }
 }
 
-/* The rows of a change, as they were read ahead or as they are now; NULL: they cannot be read. */
+/* The rows of a change, as they were read ahead or as they are now; NULL: they cannot be read. A view that came in between may
+ * look at columns that were not read. */
 static struct view_change *rows_of(struct route_table *table, const struct relation *relation,
                                    const struct wire_change *change)
 {
@@ -183,13 +185,16 @@ static struct view_change *rows_of(struct route_table *table, const struct relat
     while (route->read_at < route->read_count) {
         const struct read_change *ahead = &route->read_ahead[route->read_at++];
         if (ahead->relation == relation && ahead->new_row.data == change->new_row.data &&
-            ahead->old_row.data == change->old_row.data) {
+            ahead->old_row.data == change->old_row.data &&
+            view_change_columns(ahead->rows) >= table->columns) {
             view_change_set_now(ahead->rows, now);
             return ahead->rows;
         }
     }
-    return view_change_set(route->judged, relation, table->attributes, change, now) ? route->judged
-                                                                                    : NULL;
+    view_change_set_now(route->judged, now);
+    bool fits =
+        view_change_read(route->judged, relation, table->attributes, change, table->columns);
+    return fits ? route->judged : NULL;
 }
 
 /* --- a change ----------------------------------------------------------------------------------------- */

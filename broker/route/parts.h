@@ -99,7 +99,8 @@ struct route_table {
     bool asked;                /* for its definition */
     struct match_table *match; /* NULL: never had a judged group */
     struct access
-        *attributes; /* of the newest view: it knows the numbers of the columns. Referenced */
+        *attributes;  /* of the newest view: it knows the numbers of the columns. Referenced */
+    uint32_t columns; /* the highest number of one that some view has looked at */
     struct look looks[ROUTE_LOOKS];
     uint32_t next_look;         /* to be used again for another access */
     struct route_group *judged; /* doubly linked; by the key of their view: match_find() */

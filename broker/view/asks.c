@@ -65,11 +65,11 @@ static struct asked_view *find_asked(const struct asks *asks, const struct view 
 static bool policies_ask(const struct view *view, const struct match_row *row)
 {
     const struct policy_rules *rules = view->access->rules;
+    struct view_image *image = row->context;
 
     return rules != NULL &&
            outcome_answer(policy_eval(rules->program, &view->constants->policy.binding,
-                                      view_image_row(row->context, rules),
-                                      view_image_now(row->context))) == POLICY_ASK;
+                                      view_image_row(image, rules), image->now)) == POLICY_ASK;
 }
 
 static bool filter_asks(const struct view *view, const struct match_row *row)

@@ -40,6 +40,8 @@ void filter_program_unref(struct filter_program *program); /* NULL is fine */
 uint8_t filter_eval(const struct filter_program *program, const struct policy_row *row);
 enum match_verdict filter_judge(const struct filter_program *program, const struct policy_row *row);
 
+/* The highest attribute number that it looks at; 0: none. */
+uint32_t filter_program_highest(const struct filter_program *program);
 /* Some row may be for PostgreSQL to judge. (If not, one may still: with a timestamp that is past what 64 bits hold, or a label
  * that an enum has got since.) */
 bool filter_program_asks(const struct filter_program *program);

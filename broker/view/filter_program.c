@@ -223,6 +223,19 @@ bool filter_program_asks(const struct filter_program *program)
     return program->asks;
 }
 
+uint32_t filter_program_highest(const struct filter_program *program)
+{
+    uint32_t highest = 0;
+
+    for (uint32_t i = 0; i < program->filter.node_count; i++) {
+        const struct filter_column *column = program->tests[i].column;
+        if (program->filter.nodes[i].kind == FILTER_TEST && column->attribute > highest) {
+            highest = column->attribute;
+        }
+    }
+    return highest;
+}
+
 struct wire_span filter_program_key(const struct filter_program *program)
 {
     return (struct wire_span){ (const char *)program->key.data, program->key.len };

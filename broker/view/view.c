@@ -88,8 +88,7 @@ static enum match_verdict judge(const struct view *view, struct view_image *imag
     uint8_t last = OUTCOME_TRUE; /* the set that decided */
 
     if (rules != NULL) {
-        last = policy_eval(rules->program, &view->constants->policy.binding, row,
-                           view_image_now(image));
+        last = policy_eval(rules->program, &view->constants->policy.binding, row, image->now);
         seen = verdict_of(last, rules->program->never);
     }
     if (view->filter != NULL && seen != MATCH_NO) {
@@ -138,6 +137,18 @@ static void program_ahead(const struct match_program *program, const void *const
 const struct match_program view_program = { .judge = program_judge,
                                             .ahead = program_ahead,
                                             .release = program_release };
+
+uint32_t view_columns(const struct view *view)
+{
+    if (view->program != &view_program) {
+        return UINT32_MAX; /* who knows */
+    }
+    const struct policy_rules *rules = view->access->rules;
+    uint32_t policies = rules == NULL ? 0 : rules->program->column_count;
+    uint32_t filter = view->filter == NULL ? 0 : filter_program_highest(view->filter);
+
+    return policies > filter ? policies : filter;
+}
 
 static enum match_verdict judge_version(const struct view *view, const struct match_row *row)
 {

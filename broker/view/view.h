@@ -86,6 +86,9 @@ struct view_filing {
 void view_filing_init(struct view_filing *filing, struct view *view);
 void view_filing_fini(struct view_filing *filing);
 
+/* The highest number of a column that judging by it, or finding it in an index, looks at; 0: none; UINT32_MAX: any. */
+uint32_t view_columns(const struct view *view);
+
 static inline struct wire_span view_key(const struct view *view)
 {
     return (struct wire_span){ (const char *)view->key, sizeof(view->key) };
@@ -103,6 +106,11 @@ void view_change_free(struct view_change *change);
  * False: the rows do not fit the relation, or the relation the access; then there is neither version. O(columns). */
 bool view_change_set(struct view_change *rows, const struct relation *relation,
                      struct access *access, const struct wire_change *change, int64_t now);
+/* The same for views that look at no column behind number `columns` (view_columns()): cells behind it are missing. `now` is what it was. */
+bool view_change_read(struct view_change *rows, const struct relation *relation,
+                      struct access *access, const struct wire_change *change, uint32_t columns);
+/* How far the rows at hand were read; UINT32_MAX: whole. */
+uint32_t view_change_columns(const struct view_change *rows);
 /* Another `now`, for rows that were read before it was known. */
 void view_change_set_now(struct view_change *rows, int64_t now);
 /* NULL: there is no such version. */

@@ -6,9 +6,8 @@
 #include "runtime/buf.h"
 #include "runtime/map.h"
 
-/* MAPS_MAX: relations whose columns are known by number; beyond, all are forgotten. READINGS_MAX: roles whose policies read
- * one row, besides the first; beyond, what one has parsed is parsed again. */
-enum { MAPS_MAX = 4096, READINGS_MAX = 3 };
+/* Relations whose columns are known by number; beyond, all are forgotten. */
+enum { MAPS_MAX = 4096 };
 
 /* Of one generation of a table. */
 struct map {
@@ -24,28 +23,12 @@ struct map {
     uint32_t gap_count;
 };
 
-/* Cells as one role's policies read them. */
-struct reading {
-    uint64_t serial; /* of the rules; 0: free */
-    struct policy_row row;
-};
-
-struct view_image {
-    bool there;
-    struct match_row row;
-    struct wire_value *values;
-    struct policy_row cells; /* what is parsed, `serial` parsed */
-    uint64_t serial;         /* of the first rules to read the row; 0: none yet */
-    struct reading readings[READINGS_MAX];
-    uint32_t next; /* reading to give away; beyond it, none was yet */
-    uint32_t cap;
-    int64_t now;
-    struct view_change *change; /* that it is of */
-};
-
 struct view_change {
     struct view_image images[2];
     struct rt_map *maps; /* by serial of the relation */
+    struct map *last;    /* that was used, of last_serial; NULL: none */
+    uint64_t last_serial;
+    uint32_t columns; /* that were asked for */
     const struct view **blinded;
     uint32_t blinded_count;
     uint32_t blinded_cap;
@@ -143,8 +126,8 @@ static void free_maps(struct view_change *rows)
     rt_map_free(rows->maps);
 }
 
-static const struct map *find_map(struct view_change *rows, const struct relation *relation,
-                                  struct access *access)
+static struct map *get_map(struct view_change *rows, const struct relation *relation,
+                           struct access *access)
 {
     struct map *map = rt_map_get_u64(rows->maps, relation->serial);
 
@@ -171,6 +154,18 @@ static const struct map *find_map(struct view_change *rows, const struct relatio
     return map;
 }
 
+/* Changes of one table follow one another. */
+static const struct map *find_map(struct view_change *rows, const struct relation *relation,
+                                  struct access *access)
+{
+    if (rows->last == NULL || rows->last_serial != relation->serial ||
+        rows->last->access != access) {
+        rows->last = get_map(rows, relation, access);
+        rows->last_serial = relation->serial;
+    }
+    return rows->last;
+}
+
 /* --- images -------------------------------------------------------------------------------------- */
 
 struct view_change *view_change_new(void)
@@ -192,7 +187,7 @@ void view_change_free(struct view_change *change)
         struct view_image *image = &change->images[i];
         free(image->values);
         free(image->cells.cells);
-        for (size_t j = 0; j < READINGS_MAX; j++) {
+        for (size_t j = 0; j < VIEW_READINGS_MAX; j++) {
             free(image->readings[j].row.cells);
         }
     }
@@ -207,76 +202,66 @@ static void make_room(struct view_image *image, uint32_t count)
         image->cap = count;
         image->values = rt_realloc(image->values, count, sizeof(*image->values));
         image->cells.cells = rt_realloc(image->cells.cells, count, sizeof(*image->cells.cells));
-        for (size_t i = 0; i < READINGS_MAX; i++) {
+        for (size_t i = 0; i < VIEW_READINGS_MAX; i++) {
             struct policy_row *row = &image->readings[i].row;
             row->cells = rt_realloc(row->cells, count, sizeof(*row->cells));
         }
     }
 }
 
-static enum policy_cell_kind cell_kind(enum wire_value_kind kind)
+static void set_cell(struct policy_cell *cell, const struct wire_value *value)
 {
-    switch (kind) {
-    case WIRE_VALUE_NULL:
-        return POLICY_CELL_NULL;
-    case WIRE_VALUE_TEXT:
-        return POLICY_CELL_TEXT;
-    case WIRE_VALUE_UNCHANGED:
-        return POLICY_CELL_UNCHANGED;
-    case WIRE_VALUE_MISSING:
-    case WIRE_VALUE_TOO_LARGE:
-        break;
-    }
-    return POLICY_CELL_MISSING;
-}
+    static const uint8_t kinds[] = { [WIRE_VALUE_NULL] = POLICY_CELL_NULL,
+                                     [WIRE_VALUE_TEXT] = POLICY_CELL_TEXT,
+                                     [WIRE_VALUE_UNCHANGED] = POLICY_CELL_UNCHANGED,
+                                     [WIRE_VALUE_MISSING] = POLICY_CELL_MISSING,
+                                     [WIRE_VALUE_TOO_LARGE] = POLICY_CELL_MISSING };
 
-static void set_value(struct view_image *image, uint32_t number, const struct wire_value *value)
-{
-    struct policy_cell *cell = &image->cells.cells[number - 1];
-
-    image->values[number - 1] = *value;
     cell->text = value->text;
     cell->len = value->len;
-    cell->kind = (uint8_t)cell_kind(value->kind);
+    cell->kind = kinds[value->kind];
     cell->parsed = false;
 }
 
 /* What the tuple does not carry; the rest follows. */
-static void clear_image(struct view_image *image, const struct map *map)
+static void clear_image(struct view_image *image, const struct map *map, uint32_t columns)
 {
-    const struct wire_value missing = { WIRE_VALUE_MISSING, 0, "" };
+    static const struct wire_value missing = { WIRE_VALUE_MISSING, 0, "" };
 
-    make_room(image, map->highest);
-    image->cells.count = map->highest;
-    for (uint32_t i = 0; i < map->gap_count; i++) {
-        set_value(image, map->gaps[i].number, &missing);
-        if (map->gaps[i].dropped) {
-            image->cells.cells[map->gaps[i].number - 1].kind = POLICY_CELL_DROPPED;
-        }
+    make_room(image, columns);
+    image->cells.count = columns;
+    for (uint32_t i = 0; i < map->gap_count && map->gaps[i].number <= columns; i++) {
+        struct policy_cell *cell = &image->cells.cells[map->gaps[i].number - 1];
+        image->values[map->gaps[i].number - 1] = missing;
+        set_cell(cell, &missing);
+        cell->kind = map->gaps[i].dropped ? POLICY_CELL_DROPPED : cell->kind;
     }
     image->serial = 0;
     image->next = 0;
+    image->leaves_out = false;
 }
 
+/* Up to attribute number `columns`. */
 static bool fill_image(struct view_image *image, const struct map *map,
-                       const struct relation *relation, struct wire_tuple tuple, int64_t now)
+                       const struct relation *relation, struct wire_tuple tuple, uint32_t columns)
 {
     struct wire_reader in;
-    struct wire_value value;
     uint32_t count = 0;
 
     if (wire_tuple_open(tuple, &in, &count) != WIRE_OK || count != relation->column_count) {
         return false;
     }
-    clear_image(image, map);
-    for (uint32_t i = 0; i < count; i++) {
-        if (wire_tuple_next(&in, &value) != WIRE_OK) {
+    columns = columns < map->highest ? columns : map->highest;
+    clear_image(image, map, columns);
+    for (uint32_t i = 0; i < count && map->numbers[i] <= columns; i++) {
+        struct wire_value *value = &image->values[map->numbers[i] - 1];
+        if (wire_tuple_next(&in, value) != WIRE_OK) {
             return false;
         }
-        set_value(image, map->numbers[i], &value);
+        set_cell(&image->cells.cells[map->numbers[i] - 1], value);
+        image->leaves_out = image->leaves_out || value->kind == WIRE_VALUE_UNCHANGED;
     }
-    image->row = (struct match_row){ image->values, map->highest, image };
-    image->now = now;
+    image->row = (struct match_row){ image->values, columns, image };
     return true;
 }
 
@@ -287,13 +272,14 @@ static void fill_unchanged(struct view_image *new_image, const struct view_image
         const struct wire_value *old = &old_image->values[i];
         if (new_image->values[i].kind == WIRE_VALUE_UNCHANGED &&
             (old->kind == WIRE_VALUE_TEXT || old->kind == WIRE_VALUE_NULL)) {
-            set_value(new_image, i + 1, old);
+            new_image->values[i] = *old;
+            set_cell(&new_image->cells.cells[i], old);
         }
     }
 }
 
-bool view_change_set(struct view_change *rows, const struct relation *relation,
-                     struct access *access, const struct wire_change *change, int64_t now)
+bool view_change_read(struct view_change *rows, const struct relation *relation,
+                      struct access *access, const struct wire_change *change, uint32_t columns)
 {
     struct view_image *new_image = &rows->images[IMAGE_NEW];
     struct view_image *old_image = &rows->images[IMAGE_OLD];
@@ -302,15 +288,29 @@ bool view_change_set(struct view_change *rows, const struct relation *relation,
     bool has_old = change->old_row.data != NULL;
     bool fits = map->fits;
 
+    rows->columns = columns;
     rows->blinded_count = 0;
-    fits = fits && (!has_new || fill_image(new_image, map, relation, change->new_row, now));
-    fits = fits && (!has_old || fill_image(old_image, map, relation, change->old_row, now));
+    fits = fits && (!has_new || fill_image(new_image, map, relation, change->new_row, columns));
+    fits = fits && (!has_old || fill_image(old_image, map, relation, change->old_row, columns));
     new_image->there = fits && has_new;
     old_image->there = fits && has_old;
-    if (new_image->there && old_image->there && change->old_kind == WIRE_OLD_FULL) {
+    if (new_image->there && new_image->leaves_out && old_image->there &&
+        change->old_kind == WIRE_OLD_FULL) {
         fill_unchanged(new_image, old_image);
     }
     return fits;
+}
+
+bool view_change_set(struct view_change *rows, const struct relation *relation,
+                     struct access *access, const struct wire_change *change, int64_t now)
+{
+    view_change_set_now(rows, now);
+    return view_change_read(rows, relation, access, change, UINT32_MAX);
+}
+
+uint32_t view_change_columns(const struct view_change *rows)
+{
+    return rows->columns;
 }
 
 void view_change_set_now(struct view_change *rows, int64_t now)
@@ -362,25 +362,18 @@ const struct view *const *view_change_blinded(const struct view_change *rows, ui
     return rows->blinded;
 }
 
-int64_t view_image_now(const struct view_image *image)
+struct policy_row *view_image_other_row(struct view_image *image, const struct policy_rules *rules)
 {
-    return image->now;
-}
-
-struct policy_row *view_image_row(struct view_image *image, const struct policy_rules *rules)
-{
-    if (rules != NULL && image->serial == 0) {
+    if (image->serial == 0) {
         image->serial = rules->serial;
-    }
-    if (rules == NULL || image->serial == rules->serial) {
         return &image->cells;
     }
-    for (size_t i = 0; i < READINGS_MAX && i < image->next; i++) {
+    for (size_t i = 0; i < VIEW_READINGS_MAX && i < image->next; i++) {
         if (image->readings[i].serial == rules->serial) {
             return &image->readings[i].row;
         }
     }
-    struct reading *reading = &image->readings[image->next++ % READINGS_MAX];
+    struct view_reading *reading = &image->readings[image->next++ % VIEW_READINGS_MAX];
     reading->serial = rules->serial;
     reading->row.count = image->cells.count;
     memcpy(reading->row.cells, image->cells.cells,

@@ -10,16 +10,43 @@
 #include "broker/view/filter_judge.h"
 #include "broker/view/view.h"
 
-/* What match_row.context points to. */
-struct view_image;
+/* Roles whose policies read one row, besides the first; beyond, what one has parsed is parsed again. */
+#define VIEW_READINGS_MAX 3u
+
+/* Cells as one role's policies read them. */
+struct view_reading {
+    uint64_t serial; /* of the rules; 0: free */
+    struct policy_row row;
+};
+
+/* One version of a row: what match_row.context points to. view_change.c's, but for the functions below. */
+struct view_image {
+    bool there;
+    bool leaves_out; /* some value of the tuple is marked as unchanged */
+    struct match_row row;
+    struct wire_value *values;
+    struct policy_row cells; /* what is parsed, `serial` parsed */
+    uint64_t serial;         /* of the first rules to read the row; 0: none yet */
+    struct view_reading readings[VIEW_READINGS_MAX];
+    uint32_t next; /* reading to give away; beyond it, none was yet */
+    uint32_t cap;
+    int64_t now;
+    struct view_change *change; /* that it is of */
+};
 
 extern const struct match_program view_program;
+/* For rules that are not those of image->serial. */
+struct policy_row *view_image_other_row(struct view_image *image, const struct policy_rules *rules);
 /* The cells as this role's policies read them; they parse a value once, and what one's policies parsed is not shown to another's:
  * labels of an enum may be of different times. */
-struct policy_row *view_image_row(struct view_image *image, const struct policy_rules *rules);
+static inline struct policy_row *view_image_row(struct view_image *image,
+                                                const struct policy_rules *rules)
+{
+    return rules == NULL || image->serial == rules->serial ? &image->cells
+                                                           : view_image_other_row(image, rules);
+}
 /* This view does not show the row, for want of a value that the record does not carry. */
 void view_image_blinded(struct view_image *image, const struct view *view);
-int64_t view_image_now(const struct view_image *image);
 
 struct view_seeds {
     uint64_t low[2];

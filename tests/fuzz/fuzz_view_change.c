@@ -112,6 +112,10 @@ static void judge(const struct view *view, struct view_change *rows, unsigned st
     struct view_verdict verdict = view_judge(view, rows);
     must(verdict.on_new <= MATCH_ASK && verdict.on_old <= MATCH_ASK);
     must(fits || (verdict.on_new == MATCH_NO && verdict.on_old == MATCH_NO));
+    /* Read only as far as the view looks. */
+    must(!fits || view_change_read(rows, &relation, view->access, &change, view_columns(view)));
+    struct view_verdict again = view_judge(view, rows);
+    must(!fits || (again.on_new == verdict.on_new && again.on_old == verdict.on_old));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -48,6 +48,52 @@ static void test_values_take_their_shortest_form(void **state)
     wire_writer_fini(&out);
 }
 
+static void test_a_pair_is_an_array_of_two_numbers(void **state)
+{
+    static const uint32_t numbers[] = { 0,      1,          127,        128,        255,       256,
+                                        0x1234, UINT16_MAX, 0x00010000, 0x01020304, UINT32_MAX };
+    enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+
+    (void)state;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        for (size_t j = 0; j < NUMBERS; j++) {
+            struct wire_writer pair = { 0 };
+            struct wire_writer array = { 0 };
+            wire_write_pair(&pair, numbers[i], numbers[j]);
+            wire_write_array(&array, 2);
+            wire_write_u64(&array, numbers[i]);
+            wire_write_u64(&array, numbers[j]);
+            expect_bytes(&pair, array.data, array.len);
+            wire_writer_fini(&pair);
+            wire_writer_fini(&array);
+        }
+    }
+}
+
+static void test_pairs_grow_the_buffer(void **state)
+{
+    enum { PAIRS = 5000, BYTES = 1 + 5 + 1 };
+    struct wire_writer out = { 0 };
+
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        wire_write_pair(&out, UINT32_MAX - i, 2);
+    }
+    assert_int_equal(out.len, PAIRS * BYTES);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        uint32_t number = UINT32_MAX - i;
+        const uint8_t bytes[BYTES] = { 0x92,
+                                       0xce,
+                                       (uint8_t)(number >> 24),
+                                       (uint8_t)(number >> 16),
+                                       (uint8_t)(number >> 8),
+                                       (uint8_t)number,
+                                       2 };
+        assert_memory_equal(out.data + (size_t)i * BYTES, bytes, BYTES);
+    }
+    wire_writer_fini(&out);
+}
+
 static void test_raw_bytes_are_taken_as_they_are(void **state)
 {
     struct wire_writer out = { 0 };
@@ -125,6 +171,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_take_their_shortest_form),
+        cmocka_unit_test(test_a_pair_is_an_array_of_two_numbers),
+        cmocka_unit_test(test_pairs_grow_the_buffer),
         cmocka_unit_test(test_raw_bytes_are_taken_as_they_are),
         cmocka_unit_test(test_the_buffer_grows_and_keeps_what_is_in_it),
         cmocka_unit_test(test_one_value_may_be_larger_than_the_buffer_doubled),

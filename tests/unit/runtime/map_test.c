@@ -188,9 +188,35 @@ static void test_shards_get_about_the_same_number_of_channels(void **state)
     }
 }
 
+/* Whatever its length and where it stands: the same bytes one hash, another one where a single byte differs. */
+static void test_a_seeded_hash_is_of_every_byte(void **state)
+{
+    enum { LONGEST = 41, PLACES = 8 };
+    const uint64_t seed[2] = { 7, 11 };
+    uint8_t room[PLACES + LONGEST];
+
+    (void)state;
+    for (size_t len = 0; len <= LONGEST; len++) {
+        for (size_t i = 0; i < len; i++) {
+            room[i] = (uint8_t)(i * 7 + len);
+        }
+        uint64_t hash = rt_seeded_hash(seed, room, len);
+        for (size_t i = 0; i < len; i++) {
+            room[i] ^= 0x80;
+            assert_int_not_equal(rt_seeded_hash(seed, room, len), hash);
+            room[i] ^= 0x80;
+        }
+        for (size_t place = 1; place < PLACES; place++) {
+            memmove(room + place, room + place - 1, len);
+            assert_int_equal(rt_seeded_hash(seed, room + place, len), hash);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_seeded_hash_is_of_every_byte),
         cmocka_unit_test_setup_teardown(test_what_was_put_is_got_by_number, setup, teardown),
         cmocka_unit_test_setup_teardown(test_putting_again_replaces_and_returns_the_old_value,
                                         setup, teardown),

@@ -289,10 +289,131 @@ static void test_too_large_is_anything(void **state)
     rt_buf_fini(&text);
 }
 
+/* --- shortcuts ---------------------------------------------------------------------------------- */
+
+enum { SAMPLES = 11, LONGEST = 3 };
+
+static void make_samples(struct policy_value out[SAMPLES])
+{
+    out[0] = policy_value_parse(POLICY_KIND_INT, "1", 1, NULL);
+    out[1] = policy_value_parse(POLICY_KIND_INT, "2", 1, NULL);
+    out[2] = policy_value_parse(POLICY_KIND_TEXT, "1", 1, NULL);
+    out[3] = policy_value_parse(POLICY_KIND_TEXT, "2", 1, NULL);
+    out[4] = policy_value_parse(POLICY_KIND_NUMERIC, "1.0", 3, NULL);
+    out[5] = policy_value_state(VALUE_NULL);
+    out[6] = policy_value_state(VALUE_FREE);
+    out[7] = policy_value_state(VALUE_ERROR);
+    out[8] = policy_value_state(VALUE_MISSING);
+    out[9] = policy_value_state(VALUE_FREE | VALUE_NULL | VALUE_ERROR);
+    out[10] = policy_value_parse(POLICY_KIND_INT, "x", 1, NULL);
+}
+
+/* Element by element, by the rules of sets of outcomes alone. */
+static uint8_t expected_any(const struct policy_value *a, const struct policy_list *list)
+{
+    uint8_t set = OUTCOME_FALSE;
+
+    for (uint32_t i = 0; i < list->count && set != OUTCOME_TRUE; i++) {
+        set = outcome_or(set, eval_compare(POLICY_EQ, a, &list->values[i]));
+    }
+    return set | (a->state & (VALUE_ERROR | VALUE_MISSING));
+}
+
+/* The same program by its instructions, and by the way for programs of one instruction. */
+static uint8_t both_ways(struct policy_program *program, const struct policy_binding *binding)
+{
+    struct policy_row row = { 0, NULL };
+
+    program->single = false;
+    uint8_t set = policy_eval(program, binding, &row, 0);
+    program->single = true;
+    assert_int_equal(policy_eval(program, binding, &row, 0), set);
+    return set;
+}
+
+static void test_a_list_is_what_its_elements_are_one_by_one(void **state)
+{
+    static const struct policy_shape shape = { .kind = POLICY_KIND_ARRAY,
+                                               .element = POLICY_KIND_INT };
+    const struct policy_instruction code = { .code = POLICY_IN_ARRAY,
+                                             .compare = POLICY_EQ,
+                                             .a = { POLICY_REF_FOLD, 0 },
+                                             .b = { POLICY_REF_FOLD, 1 },
+                                             .shape = &shape };
+    struct policy_program program = { .code = &code, .count = 1 };
+    struct policy_value samples[SAMPLES];
+    struct policy_value elements[LONGEST];
+    struct policy_list list = { .values = elements };
+    struct policy_value constants[2];
+    const struct policy_binding binding = { .values = constants, .count = 2 };
+    uint32_t all = SAMPLES * SAMPLES * SAMPLES;
+
+    (void)state;
+    make_samples(samples);
+    constants[1] = (struct policy_value){
+        .state = VALUE_KNOWN, .kind = POLICY_KIND_ARRAY, .text = "", .list = &list
+    };
+    for (uint32_t i = 0; i < SAMPLES * all * (LONGEST + 1); i++) {
+        uint32_t of_list = i / SAMPLES;
+        constants[0] = samples[i % SAMPLES];
+        list.count = of_list / all;
+        elements[0] = samples[of_list % SAMPLES];
+        elements[1] = samples[of_list / SAMPLES % SAMPLES];
+        elements[2] = samples[of_list / (SAMPLES * SAMPLES) % SAMPLES];
+        assert_int_equal(both_ways(&program, &binding), expected_any(&constants[0], &list));
+    }
+}
+
+static void test_one_comparison_is_the_same_without_a_stack(void **state)
+{
+    struct policy_instruction code[2] = {
+        { .code = POLICY_COMPARE, .a = { POLICY_REF_FOLD, 0 }, .b = { POLICY_REF_FOLD, 1 } },
+        { .code = POLICY_TEST }
+    };
+    struct policy_program program = { .code = code };
+    struct policy_value constants[2];
+    const struct policy_binding binding = { .values = constants, .count = 2 };
+    struct policy_value samples[SAMPLES];
+
+    (void)state;
+    make_samples(samples);
+    for (uint32_t i = 0; i < SAMPLES * SAMPLES; i++) {
+        constants[0] = samples[i % SAMPLES];
+        constants[1] = samples[i / SAMPLES];
+        for (uint8_t compare = POLICY_EQ; compare <= POLICY_GE; compare++) {
+            code[0].compare = compare;
+            program.count = 1;
+            assert_int_equal(
+                both_ways(&program, &binding),
+                eval_compare((enum policy_compare)compare, &constants[0], &constants[1]));
+            program.count = 2;
+            for (code[1].n = 0; code[1].n < 6; code[1].n++) {
+                (void)both_ways(&program, &binding);
+            }
+        }
+    }
+}
+
+static void test_programs_of_one_instruction_are_known(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_compile(&kit, tree_owner);
+    assert_true(kit.program->single);
+    kit_free(&kit);
+    kit_compile(&kit, tree_public);
+    assert_false(kit.program->single);
+    kit_free(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_a_list_is_what_its_elements_are_one_by_one),
+        cmocka_unit_test(test_one_comparison_is_the_same_without_a_stack),
+        cmocka_unit_test(test_programs_of_one_instruction_are_known),
         cmocka_unit_test(test_and_or_not),
         cmocka_unit_test(test_lists_with_null),
         cmocka_unit_test(test_case_and_coalesce),
