@@ -19,7 +19,8 @@ struct slot {
     struct pgconn *conn; /* NULL: the slot is free to be filled */
     struct pg_lease *lease;
     bool up;
-    bool cleaning; /* a statement of an earlier lease, or its ROLLBACK, is under way */
+    uint64_t session; /* while up */
+    bool cleaning;    /* a statement of an earlier lease, or its ROLLBACK, is under way */
     rt_usec idle_since;
 };
 
@@ -41,6 +42,7 @@ struct pg_pool {
     struct pg_lease *first;
     struct pg_lease **last;
     size_t waiting;
+    uint64_t sessions; /* so far */
     char trouble[TROUBLE_MAX];
     struct rt_defer *hand_out;
     struct rt_timer *tick;
@@ -80,6 +82,7 @@ static void on_up(void *ctx)
     struct slot *slot = ctx;
 
     slot->up = true;
+    slot->session = ++slot->pool->sessions;
     slot->pool->trouble[0] = '\0';
     rt_defer_schedule(slot->pool->hand_out);
 }
@@ -290,4 +293,9 @@ void pg_lease_pause(struct pg_lease *lease, bool paused)
     if (lease->slot != NULL) {
         pgconn_pause(lease->slot->conn, paused);
     }
+}
+
+uint64_t pg_lease_session(const struct pg_lease *lease)
+{
+    return lease->slot != NULL && lease->slot->up ? lease->slot->session : 0;
 }

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pg/pgconn.h"
 
@@ -50,5 +51,8 @@ void pg_lease_free(struct pg_lease *lease); /* gives the connection back; NULL i
 /* As pgconn_query(), texts of several statements included, and pgconn_pause(). */
 bool pg_lease_query(struct pg_lease *lease, const struct pgconn_query *query);
 void pg_lease_pause(struct pg_lease *lease, bool paused);
+/* Of the server's session behind the connection, for who keeps something there (prepared statements): no other of this pool has the same,
+ * not even the connection's next one. 0: there is none. */
+uint64_t pg_lease_session(const struct pg_lease *lease);
 
 #endif

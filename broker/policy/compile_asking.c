@@ -120,10 +120,13 @@ static bool has_type_collation(const struct policy_tree *node, uint32_t type)
     return policy_type_of_node(node) == POLICY_TYPE_BOOL;
 }
 
-static void keep_constant(struct set *set, uint32_t fold, uint32_t type)
+static void keep_constant(struct set *set, uint32_t fold, uint32_t type,
+                          const struct policy_shape *shape)
 {
     const struct policy_set_constant *known = (const void *)set->constants.data;
-    struct policy_set_constant constant = { .fold = fold };
+    struct policy_set_constant constant = {
+        .fold = fold, .pinned = policy_allow_input(type) && shape->kind != POLICY_KIND_ARRAY
+    };
     struct rt_buf name = { 0 };
 
     for (size_t i = 0; i < set->constants.len / sizeof(*known); i++) {
@@ -151,7 +154,7 @@ static bool set_constant(void *ctx, const struct policy_tree *node, uint32_t *ou
                 compile_fold_sql(set->c, &sql, &shape, &ref);
     rt_buf_fini(&sql);
     if (good) {
-        keep_constant(set, ref.at, type);
+        keep_constant(set, ref.at, type, &shape);
         *out_number = ref.at;
     }
     return good;

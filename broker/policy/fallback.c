@@ -215,13 +215,6 @@ static bool shares(const struct policy_question *a, const struct policy_question
            strcmp(a->identity->role, b->identity->role) == 0;
 }
 
-static void write_type(struct rt_buf *out, const struct policy_batch *batch)
-{
-    policy_sql_identifier(out, batch->schema);
-    rt_buf_putc(out, '.');
-    policy_sql_identifier(out, batch->table);
-}
-
 static void write_declarations(struct block *block)
 {
     /* A policy's own columns win over the block's variables. */
@@ -234,7 +227,7 @@ static void write_declarations(struct block *block)
     }
     if (block->batch->image_count > 1) {
         rt_buf_puts(&block->text, "pgtide_images ");
-        write_type(&block->text, block->batch);
+        policy_sql_table(&block->text, block->batch->schema, block->batch->table);
         rt_buf_puts(&block->text, "[] := ");
         rt_buf_append(&block->text, block->images.data, block->images.len);
         rt_buf_puts(&block->text, "; ");
@@ -250,7 +243,7 @@ void policy_sql_images(struct rt_buf *out, const struct policy_batch *batch)
         policy_write_literal(out, batch->images[i], strlen(batch->images[i]));
     }
     rt_buf_puts(out, "]::");
-    write_type(out, batch);
+    policy_sql_table(out, batch->schema, batch->table);
     rt_buf_puts(out, "[]");
 }
 

@@ -114,6 +114,7 @@ struct policy_fold_item {
 struct policy_set_constant {
     uint32_t fold;
     const char *type; /* qualified */
+    bool pinned;      /* reading its text depends on nothing but the text, and it is no array */
 };
 
 /* The policies as one condition that a single statement judges for many identities (set.h). */

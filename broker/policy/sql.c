@@ -30,6 +30,13 @@ void policy_sql_text_array(struct rt_buf *out, const char *const *items, size_t 
     rt_buf_putc(out, '}');
 }
 
+void policy_sql_table(struct rt_buf *out, const char *schema, const char *table)
+{
+    policy_sql_identifier(out, schema);
+    rt_buf_putc(out, '.');
+    policy_sql_identifier(out, table);
+}
+
 static void write_text(struct rt_buf *out, const char *text)
 {
     policy_write_literal(out, text, strlen(text));
@@ -114,20 +121,40 @@ void policy_sql_begin(struct rt_buf *out, unsigned timeout_ms)
     }
 }
 
-void policy_sql_answer(struct rt_buf *out, const char *schema, const char *table)
+static void write_table_text(struct rt_buf *out, const char *schema, const char *table)
 {
     struct rt_buf name = { 0 };
 
-    policy_sql_identifier(&name, schema);
-    rt_buf_putc(&name, '.');
-    policy_sql_identifier(&name, table);
-    rt_buf_puts(out, "; SELECT pg_catalog.current_setting('pgtide.verdicts'), "
-                     "(SELECT a.attrelid::pg_catalog.text || pg_catalog.string_agg("
-                     "' ' || a.attnum || ' ' || a.atttypid, '' ORDER BY a.attnum) "
-                     "FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(");
+    policy_sql_table(&name, schema, table);
     write_text(out, rt_buf_cstr(&name));
-    rt_buf_puts(out, ") AND a.attnum > 0 AND NOT a.attisdropped GROUP BY a.attrelid); COMMIT");
     rt_buf_fini(&name);
+}
+
+#define ANSWER_BEGIN                                                                               \
+    "SELECT pg_catalog.current_setting('pgtide.verdicts'), "                                       \
+    "(SELECT a.attrelid::pg_catalog.text || pg_catalog.string_agg("                                \
+    "' ' || a.attnum || ' ' || a.atttypid, '' ORDER BY a.attnum) "                                 \
+    "FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass("
+#define ANSWER_END ") AND a.attnum > 0 AND NOT a.attisdropped GROUP BY a.attrelid)"
+
+void policy_sql_answer(struct rt_buf *out, const char *schema, const char *table)
+{
+    rt_buf_puts(out, "; " ANSWER_BEGIN);
+    write_table_text(out, schema, table);
+    rt_buf_puts(out, ANSWER_END "; COMMIT");
+}
+
+void policy_sql_answer_by(struct rt_buf *out, const char *name, const char *schema,
+                          const char *table)
+{
+    rt_buf_printf(out, "; EXECUTE %s(", name);
+    write_table_text(out, schema, table);
+    rt_buf_puts(out, "); COMMIT");
+}
+
+void policy_sql_prepare_answer(struct rt_buf *out, const char *name)
+{
+    rt_buf_printf(out, "PREPARE %s(pg_catalog.text) AS " ANSWER_BEGIN "$1" ANSWER_END "; ", name);
 }
 
 void policy_sql_shape_begin(struct rt_buf *out, uint32_t oid)

@@ -6,7 +6,8 @@
 #include "broker/policy/fold.h"
 #include "runtime/buf.h"
 
-void policy_sql_identifier(struct rt_buf *out, const char *name); /* "…" */
+void policy_sql_identifier(struct rt_buf *out, const char *name);                 /* "…" */
+void policy_sql_table(struct rt_buf *out, const char *schema, const char *table); /* "…"."…" */
 /* A parameter that is a text[]: {"…","…"} */
 void policy_sql_text_array(struct rt_buf *out, const char *const *items, size_t count);
 /* set_config('role', …, true), set_config(…), … : a list of expressions, of which the role comes first. */
@@ -25,6 +26,10 @@ void policy_sql_begin(struct rt_buf *out, unsigned timeout_ms);
 /* Behind what left its answer in the setting pgtide.verdicts: a row with that text, and with the table's shape, and the end of the
  * transaction. The shape is asked last, in a statement of its own: a table that was altered before the images were read shows it. */
 void policy_sql_answer(struct rt_buf *out, const char *schema, const char *table);
+/* The same, its row by a statement that policy_sql_prepare_answer() has prepared in this session. */
+void policy_sql_answer_by(struct rt_buf *out, const char *name, const char *schema,
+                          const char *table);
+void policy_sql_prepare_answer(struct rt_buf *out, const char *name);
 /* What the shape must be: the table's OID, then for each column its number and type. */
 void policy_sql_shape_begin(struct rt_buf *out, uint32_t oid);
 void policy_sql_shape_column(struct rt_buf *out, uint32_t number, uint32_t type);

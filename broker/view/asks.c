@@ -294,6 +294,7 @@ struct asks *asks_new(const struct asks_config *config)
     }
     asks->seed[0] = rt_random64();
     asks->seed[1] = rt_random64();
+    asks->nonce = rt_random64();
     asks->dispatch = rt_defer_new(config->loop, on_dispatch, asks);
     asks->deadline = rt_timer_new(config->loop, on_deadline, asks);
     asks->retry = rt_timer_new(config->loop, on_dispatch, asks);

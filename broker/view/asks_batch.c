@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "broker/policy/rules.h"
-#include "broker/policy/set.h"
 #include "broker/view/asks_impl.h"
 #include "broker/xid_snapshot.h"
 
@@ -22,7 +21,7 @@ static unsigned timeout_of(const struct asks *asks)
     return (unsigned)(asks->config.deadline / TIMEOUT_SHARE / RT_MSEC) + 1;
 }
 
-static void write_set(struct rt_buf *sql, const struct asks_batch *batch)
+static void write_set(struct rt_buf *sql, struct asks_batch *batch)
 {
     const struct question *first = batch->questions[0];
     const struct asks_shape *shape = first->change->shape;
@@ -32,6 +31,8 @@ static void write_set(struct rt_buf *sql, const struct asks_batch *batch)
     for (size_t i = 0; i < batch->width; i++) {
         bindings[i] = &batch->questions[i]->view->constants->policy.binding;
     }
+    struct asks_kept kept;
+    kept_begin(batch, &kept);
     struct policy_set_batch set = {
         .schema = first->change->relation->schema,
         .table = first->change->relation->table,
@@ -44,8 +45,10 @@ static void write_set(struct rt_buf *sql, const struct asks_batch *batch)
         .bindings = bindings,
         .binding_count = batch->width,
         .timeout_ms = timeout_of(batch->asks),
+        .session = &kept.told,
     };
     policy_set_sql(sql, &set);
+    kept_end(&kept);
     free(bindings);
 }
 
@@ -160,6 +163,9 @@ static void on_error(struct asks_batch *batch, const PGresult *result)
                 RT_S("reason", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)),
                 RT_S("table", first->change->relation->table),
                 RT_U("questions", batch->width * batch->height));
+    if (batch->lane == ASK_LANE_SET) {
+        kept_failed(batch, sqlstate);
+    }
     if (batch->width * batch->height > 1 || batch->lane == ASK_LANE_SET) {
         split(batch, ASK_RETRY_RAISED);
     } else if (will_pass(sqlstate)) {
@@ -375,4 +381,5 @@ void batches_free(struct asks *asks)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed was taken out of the list before */
         batch_free(asks->batches);
     }
+    kept_free(asks);
 }

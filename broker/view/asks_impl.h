@@ -5,6 +5,7 @@
  *   asks_question.c  questions: equal ones are one; queues, deadlines
  *   asks_choose.c    which questions go together
  *   asks_batch.c     questions to statements, answers to questions
+ *   asks_kept.c      statements that connections keep from one batch to the next
  *
  * A view's ask holds references to questions, these to their change and to a view. A question is queued in its group (what can be
  * one statement), flying in a batch, or settled.
@@ -12,6 +13,7 @@
 #ifndef PGTIDE_BROKER_VIEW_ASKS_IMPL_H
 #define PGTIDE_BROKER_VIEW_ASKS_IMPL_H
 
+#include "broker/policy/set.h"
 #include "broker/view/asks.h"
 #include "broker/view/asks_metrics.h"
 #include "pg/pool.h"
@@ -30,6 +32,15 @@ enum {
     ASKS_IMAGES = 64,
     ASKS_PAIRS = 16384, /* images times identities */
     ASKS_BYTES = 1 << 20,
+};
+/* What a connection keeps: statements, and bytes of their texts, which take four to five times that of the server's memory; connections
+ * that are known; sets that were not kept lately. */
+enum {
+    ASKS_STATEMENTS = 16,
+    ASKS_KEPT_BYTES = 4 << 20,
+    ASKS_SESSIONS = 16,
+    ASKS_SEEN = 64,
+    ASKS_NAME_SIZE = 64,
 };
 #define ASKS_RETRY_FIRST (2 * RT_MSEC)
 #define ASKS_RETRY_MAX   (50 * RT_MSEC)
@@ -119,6 +130,8 @@ struct asks_batch {
     const char *images[ASKS_IMAGES];
     size_t image_count;
     size_t bytes;
+    uint64_t session; /* of a set, once sent; see asks_kept.c */
+    bool tells;       /* its text changes which statements the session has */
 };
 
 struct asks {
@@ -133,6 +146,7 @@ struct asks {
     struct asks_change *recent_change;
     struct asks_topic *recent_topic;
     uint64_t seed[2]; /* for texts of filters */
+    uint64_t nonce;   /* in names of statements */
     struct asks_group *first_group;
     struct asks_group *last_group;
     struct question *oldest;
@@ -140,6 +154,12 @@ struct asks {
     size_t pending;
     struct asks_batch *batches; /* leases, with or without a statement under way */
     uint32_t leases;
+    struct asks_session *sessions; /* asks_kept.c */
+    uint64_t seen[ASKS_SEEN];
+    size_t seen_at;
+    uint64_t uses;
+    uint64_t statements;
+    uint32_t not_there;
     bool news;    /* since on_answers */
     rt_usec turn; /* when this turn's questions began; 0: none yet */
     struct rt_defer *dispatch;
@@ -171,6 +191,18 @@ void questions_fail_late(struct asks *asks);
 bool batch_choose(struct asks_batch *batch);
 bool topic_is_due(const struct asks_topic *topic, rt_usec now);
 size_t question_most(const struct question *question); /* of its kind in a statement */
+
+/* asks_kept.c: what to tell the session with this set. Valid until kept_end(). */
+struct asks_kept {
+    struct policy_set_session told;
+    struct rt_buf drops;
+    char name[ASKS_NAME_SIZE];
+    char answer[ASKS_NAME_SIZE];
+};
+void kept_begin(struct asks_batch *batch, struct asks_kept *out);
+void kept_end(struct asks_kept *kept);
+void kept_failed(struct asks_batch *batch, const char *sqlstate);
+void kept_free(struct asks *asks);
 
 /* asks_batch.c */
 void batches_dispatch(struct asks *asks);

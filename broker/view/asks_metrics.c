@@ -48,6 +48,9 @@ void asks_metrics_init(struct asks_metrics *metrics, struct rt_metrics *registry
             rt_counter_new(registry, "pgtide_broker_ask_failures_total", failures[i],
                            "Questions without an answer: the change was not delivered.");
     }
+    metrics->kept = rt_counter_new(registry, "pgtide_broker_ask_kept_total", NULL,
+                                   "Texts for many identities whose statement the connection had "
+                                   "from an earlier one.");
     metrics->shared = rt_counter_new(registry, "pgtide_broker_ask_shared_total", NULL,
                                      "Questions that another view had asked already.");
     metrics->raised = rt_counter_new(registry, "pgtide_broker_ask_raised_total", NULL,

@@ -27,6 +27,7 @@ struct asks_metrics {
     struct rt_counter *retries[ASK_RETRIES];
     struct rt_counter *failures[ASK_FAILURES];
     struct rt_counter *shared;     /* asked by several views, once */
+    struct rt_counter *kept;       /* texts that made use of a statement that was there */
     struct rt_counter *raised;     /* answers that are an error of the identity */
     struct rt_counter *incomplete; /* rows that cannot be asked about */
     struct rt_gauge *pending;

@@ -91,6 +91,22 @@ test('what PostgreSQL says, for 100 identities', async t => {
   }
 })
 
+test('the same from statements that connections keep, change by change', async t => {
+  for (const [name, text, lanes] of CASES.filter(([, , lanes]) => lanes === 'set')) {
+    await t.test(name, async () => {
+      await cluster.sql(IDENTITIES)
+      await policies(text)
+      const output = await ask('turns')
+      assert.ok(figure(output, 'asked') > 100, 'nothing was asked')
+      assert.equal(figure(output, 'failed'), 0)
+      assert.equal(figure(output, 'wrong'), 0)
+      const kept = Number(output.match(/^pgtide_broker_ask_kept_total (\d+)/m)[1])
+      assert.ok(kept >= 10, `${kept} texts made use of a kept statement`)
+      assert.equal(counted(output, 'retries_total', 'raised'), 0)
+    })
+  }
+})
+
 test('an answer from before the commit does not count', async () => {
   await cluster.sql(IDENTITIES)
   await policies('create policy p on notes using (is_member(team))')

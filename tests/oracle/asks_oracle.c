@@ -3,6 +3,8 @@
  *   asks-oracle CONNINFO SCHEMA TABLE verdicts   every row for every identity of public.identities, all in one turn of the loop
  *   asks-oracle CONNINFO SCHEMA TABLE unseen     the changes' transaction commits only after the first answers
  *   asks-oracle CONNINFO SCHEMA TABLE late       it never does: everything must fail at the deadline
+ *   asks-oracle CONNINFO SCHEMA TABLE turns      a row in a turn, twice each, by more sets of identities than a connection keeps
+ *                                                statements for; between two of them the connections are lost
  *
  * Truth is a SELECT under the identity's role and claims, with its filter; where that raises, each row alone. Prints one line
  * of figures, then the metrics of the lane; the exit status tells whether all agree.
@@ -15,6 +17,9 @@
 #include "tests/oracle/asks_kit.h"
 
 #define LSN UINT64_C(4096)
+
+/* A set of identities comes so many times before the next one does. */
+enum { NO_TURN = -1, SAME_SET = 3 };
 
 struct oracle {
     struct asks_kit kit;
@@ -29,6 +34,7 @@ struct oracle {
     uint64_t wrong;
     uint64_t visible;
     rt_usec began;
+    int turn; /* of turns; else NO_TURN */
 };
 
 static size_t place(const struct oracle *oracle, int row, int view)
@@ -38,28 +44,46 @@ static size_t place(const struct oracle *oracle, int row, int view)
 
 /* --- asking ------------------------------------------------------------------------------------- */
 
-/* False: some are pending. */
+static bool ask_view(struct oracle *oracle, int row, int i, bool first)
+{
+    struct view *view = oracle->kit.views[i];
+    size_t at = place(oracle, row, i);
+    struct ask_change change = { .lsn = LSN + (uint64_t)(oracle->turn + 1),
+                                 .index = (uint32_t)row,
+                                 .xid = oracle->xid,
+                                 .relation = oracle->kit.relation,
+                                 .rows = oracle->kit.changes };
+    if (first) {
+        oracle->verdicts[at] = view_judge(view, oracle->kit.changes);
+        oracle->asked += oracle->verdicts[at].on_new == MATCH_ASK;
+    }
+    oracle->states[at] = asks_get(oracle->asks, view, &change, &oracle->verdicts[at]);
+    return oracle->states[at] != ASK_PENDING;
+}
+
+/* False: some are pending. In the order that the views have in this turn. */
+static bool ask_row(struct oracle *oracle, int row, bool first)
+{
+    int count = oracle->kit.view_count;
+    int from = oracle->turn == NO_TURN ? 0 : oracle->turn / SAME_SET;
+    bool done = true;
+
+    asks_kit_change(&oracle->kit, row);
+    for (int i = 0; i < count; i++) {
+        done = ask_view(oracle, row, (from + i) % count, first) && done;
+    }
+    return done;
+}
+
 static bool ask_all(struct oracle *oracle, bool first)
 {
     bool done = true;
 
+    if (oracle->turn != NO_TURN) {
+        return ask_row(oracle, oracle->turn % oracle->kit.row_count, first);
+    }
     for (int row = 0; row < oracle->kit.row_count; row++) {
-        asks_kit_change(&oracle->kit, row);
-        for (int i = 0; i < oracle->kit.view_count; i++) {
-            struct view *view = oracle->kit.views[i];
-            size_t at = place(oracle, row, i);
-            struct ask_change change = { .lsn = LSN,
-                                         .index = (uint32_t)row,
-                                         .xid = oracle->xid,
-                                         .relation = oracle->kit.relation,
-                                         .rows = oracle->kit.changes };
-            if (first) {
-                oracle->verdicts[at] = view_judge(view, oracle->kit.changes);
-                oracle->asked += oracle->verdicts[at].on_new == MATCH_ASK;
-            }
-            oracle->states[at] = asks_get(oracle->asks, view, &change, &oracle->verdicts[at]);
-            done = done && oracle->states[at] != ASK_PENDING;
-        }
+        done = ask_row(oracle, row, first) && done;
     }
     return done;
 }
@@ -71,6 +95,36 @@ static void on_answers(void *ctx)
     if (ask_all(oracle, false)) {
         rt_loop_stop(oracle->loop);
     }
+}
+
+static void ask_and_wait(struct oracle *oracle)
+{
+    if (!ask_all(oracle, true)) {
+        rt_loop_run(oracle->loop);
+    }
+}
+
+static void forget_all(struct oracle *oracle)
+{
+    for (int i = 0; i < oracle->kit.view_count; i++) {
+        asks_forget(oracle->asks, oracle->kit.views[i], UINT64_MAX, 0);
+    }
+}
+
+static void ask_in_turns(struct oracle *oracle)
+{
+    int count = 2 * oracle->kit.row_count;
+
+    for (oracle->turn = 0; oracle->turn < count; oracle->turn++) {
+        if (oracle->turn == count / 2 + 1) {
+            PQclear(asks_kit_query(oracle->kit.conn,
+                                   "SELECT pg_catalog.pg_terminate_backend(pid) FROM "
+                                   "pg_catalog.pg_stat_activity WHERE application_name = 'asks'"));
+        }
+        ask_and_wait(oracle);
+        forget_all(oracle);
+    }
+    oracle->turn = NO_TURN;
 }
 
 static void on_commit(void *ctx)
@@ -206,13 +260,6 @@ static void report(struct oracle *oracle, struct rt_metrics *metrics)
     rt_buf_fini(&sql);
 }
 
-static void forget_all(struct oracle *oracle)
-{
-    for (int i = 0; i < oracle->kit.view_count; i++) {
-        asks_forget(oracle->asks, oracle->kit.views[i], UINT64_MAX, 0);
-    }
-}
-
 static void run(struct oracle *oracle, const char *conninfo, const char *mode)
 {
     struct rt_metrics *metrics = rt_metrics_new();
@@ -240,8 +287,10 @@ static void run(struct oracle *oracle, const char *conninfo, const char *mode)
         begin_unseen(oracle, !late);
     }
     oracle->began = rt_now();
-    if (!ask_all(oracle, true)) {
-        rt_loop_run(oracle->loop);
+    if (strcmp(mode, "turns") == 0) {
+        ask_in_turns(oracle);
+    } else {
+        ask_and_wait(oracle);
     }
     if (late) {
         PQclear(asks_kit_query(oracle->kit.conn, "ROLLBACK"));
@@ -258,7 +307,7 @@ static void run(struct oracle *oracle, const char *conninfo, const char *mode)
 
 int main(int argc, char **argv)
 {
-    struct oracle oracle = { .xid = 3 };
+    struct oracle oracle = { .xid = 3, .turn = NO_TURN };
 
     if (argc != 5) {
         return 2;

@@ -66,13 +66,16 @@ bool fallback_ask(struct judge *judge, const struct policy_table *table,
     return good;
 }
 
-/* The same by one statement for many: here for one identity twice. False: not allowed, or an error, which says nothing. */
+/* The same by one statement for many, every second one prepared: here for one identity twice. False: not allowed, or an error, which says nothing. */
 bool fallback_ask_set(struct judge *judge, const struct policy_program *program,
                       const struct policy_binding *binding, const char *role,
                       const struct rt_buf *images, size_t count, uint32_t columns,
                       struct policy_verdicts *out)
 {
     const struct policy_binding *const bindings[] = { binding, binding };
+    const struct policy_set_session session = {
+        .reset = true, .answer = "oracle_answer", .name = "oracle_set", .prepare = true
+    };
     uint32_t numbers[WORLD_COLUMNS_MAX + 1];
     struct rt_buf sql = { 0 };
 
@@ -92,7 +95,8 @@ bool fallback_ask_set(struct judge *judge, const struct policy_program *program,
                                       .images = texts,
                                       .image_count = count,
                                       .bindings = bindings,
-                                      .binding_count = 2 };
+                                      .binding_count = 2,
+                                      .session = judge->tally.sets % 2 == 0 ? NULL : &session };
     policy_set_sql(&sql, &batch);
     PGresult *result = pg_last(judge->conn, rt_buf_cstr(&sql));
     const char *answer = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";

@@ -161,7 +161,7 @@ static void test_what_can_be_a_set(void **state)
 
 static void test_a_set(void **state)
 {
-    static const struct policy_set_constant constant = { 0, "\"pg_catalog\".\"uuid\"" };
+    static const struct policy_set_constant constant = { 0, "\"pg_catalog\".\"uuid\"", false };
     static const uint32_t columns[] = { 1, 3 };
     struct policy_program program = { .fold_count = 1 };
     struct policy_value values[] = { { .state = VALUE_KNOWN, .text = "a\"'", .len = 3 },
@@ -195,6 +195,60 @@ static void test_a_set(void **state)
     assert_non_null(strstr(text, "CAST(u.k0 AS \"pg_catalog\".\"uuid\") AS k0"));
     assert_non_null(strstr(text, "AS pgtide_row(c1, c3, n), pgtide_who WHERE (COND)"));
     assert_null(strstr(text, "'claims'"));
+    assert_null(strstr(text, "EXECUTE"));
+    rt_buf_fini(&sql);
+}
+
+/* Constants whose text means the same for ever are written as what they are; the images come later. */
+static void test_a_set_that_is_kept(void **state)
+{
+    static const struct policy_set_constant constant = { 0, "\"pg_catalog\".\"uuid\"", true };
+    static const uint32_t columns[] = { 1 };
+    struct policy_program program = { .fold_count = 1 };
+    struct policy_value value = { .state = VALUE_KNOWN, .text = "a", .len = 1 };
+    struct policy_binding binding = { .count = 1, .values = &value };
+    const struct policy_binding *const list[] = { &binding };
+    struct policy_set_session session = {
+        .reset = true, .answer = "a0", .drop = "DEALLOCATE s1; ", .name = "s2", .prepare = true
+    };
+    struct policy_set_batch batch = { .schema = "s",
+                                      .table = "t",
+                                      .role = "r\"",
+                                      .program = &program,
+                                      .columns = columns,
+                                      .column_count = 1,
+                                      .images = images,
+                                      .image_count = 2,
+                                      .bindings = list,
+                                      .binding_count = 1,
+                                      .session = &session };
+    struct rt_buf sql = { 0 };
+
+    (void)state;
+    program.asking.set =
+        (struct policy_set){ .condition = "(COND)", .constants = &constant, .constant_count = 1 };
+    policy_set_sql(&sql, &batch);
+    const char *text = rt_buf_cstr(&sql);
+    const char *reset = strstr(text, "DEALLOCATE ALL; PREPARE a0(pg_catalog.text) AS ");
+    const char *drop = strstr(text, "DEALLOCATE s1; SET LOCAL jit = off; SET LOCAL ROLE \"r\"\"\"");
+    const char *prepare = strstr(text, "PREPARE s2(\"s\".\"t\"[], pg_catalog.int8) AS ");
+    const char *execute = strstr(text, "EXECUTE s2(ARRAY[");
+    const char *answer = strstr(text, "; EXECUTE a0('\"s\".\"t\"'); COMMIT");
+    assert_true(reset != NULL && drop > reset && prepare > drop && execute > prepare);
+    assert_true(answer > execute);
+    assert_non_null(strstr(text, "unnest('{\"a\"}'::\"pg_catalog\".\"uuid\"[])"));
+    assert_non_null(strstr(text, "unnest($1) WITH ORDINALITY AS pgtide_row(c1, n), ROWS FROM ("));
+    assert_null(strstr(text, "CAST("));
+
+    session.reset = session.prepare = false;
+    session.drop = NULL;
+    rt_buf_clear(&sql);
+    policy_set_sql(&sql, &batch);
+    text = rt_buf_cstr(&sql);
+    assert_null(strstr(text, "PREPARE"));
+    assert_null(strstr(text, "DEALLOCATE"));
+    assert_null(strstr(text, "uuid"));
+    assert_non_null(strstr(text, "EXECUTE s2(ARRAY["));
     rt_buf_fini(&sql);
 }
 
@@ -223,13 +277,10 @@ static void test_pairs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_image_of_a_row),
-        cmocka_unit_test(test_who_shares_a_plan),
-        cmocka_unit_test(test_a_condition_of_a_filter),
-        cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_what_can_be_a_set),
-        cmocka_unit_test(test_a_set),
-        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_an_image_of_a_row),       cmocka_unit_test(test_who_shares_a_plan),
+        cmocka_unit_test(test_a_condition_of_a_filter), cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_what_can_be_a_set),       cmocka_unit_test(test_a_set),
+        cmocka_unit_test(test_a_set_that_is_kept),      cmocka_unit_test(test_pairs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
