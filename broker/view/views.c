@@ -62,7 +62,6 @@ static void stop(struct view_watch *watch)
     struct views_wait *wait = watch->wait;
 
     if (wait != NULL) {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed below once it is in no list any more */
         views_link_drop(&wait->unready);
         views_link_drop(&wait->look);
         views_link_drop(&wait->item);
@@ -435,24 +434,27 @@ struct views *views_new(const struct views_config *config)
     return views;
 }
 
-static void unwatch_list(struct views_link *const *list)
+/* Each leaves the list by itself. */
+static void unwatch_list(struct views_link *first)
 {
-    while (*list != NULL) {
-        views_unwatch(VIEWS_OWNER(*list, struct view_watch, of_fold));
+    while (first != NULL) {
+        struct views_link *next = first->next;
+        views_unwatch(VIEWS_OWNER(first, struct view_watch, of_fold));
+        first = next;
     }
 }
 
 /* A fold, and its identity, are gone with the last of its watches: they are held until the next one is known. */
 static void unwatch_all(struct views *views)
 {
-    unwatch_list(&views->nobodys);
+    unwatch_list(views->nobodys);
     struct views_folds all = { .identities = rt_roster_begin(views->identities) };
     struct views_fold *fold = views_folds_next(&all);
     while (fold != NULL) {
         fold->item.users++;
-        unwatch_list(&fold->watches);
+        unwatch_list(fold->watches);
         if (fold->keep != NULL) {
-            unwatch_list(&fold->keep->due);
+            unwatch_list(fold->keep->due);
         }
         struct views_fold *next = views_folds_next(&all);
         views_unuse(&fold->item);
