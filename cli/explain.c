@@ -115,7 +115,7 @@ static bool read_row(struct explained *it, const char *json)
     it->values = cli_database_query(it->conn, rt_buf_cstr(&sql), 1, &json);
     it->numbers = cli_database_query(
         it->conn,
-        "SELECT a.attnum, NOT a.attisdropped FROM pg_catalog.pg_attribute a"
+        "SELECT a.attnum, NOT a.attisdropped, a.attgenerated <> '' FROM pg_catalog.pg_attribute a"
         " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 ORDER BY a.attnum",
@@ -274,7 +274,7 @@ static void print_policies(const struct explained *it, const struct cli_view *vi
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-/* The values of --row by attribute number. */
+/* The values of --row by attribute number. Generated columns are not in the log. */
 static void fill_row(const struct explained *it, struct policy_row *row)
 {
     int at = 0;
@@ -284,9 +284,12 @@ static void fill_row(const struct explained *it, struct policy_row *row)
         if (PQgetvalue(it->numbers, i, 1)[0] != 't') {
             policy_row_set(row, number, POLICY_CELL_DROPPED, "", 0);
         } else if (at < PQnfields(it->values)) {
-            bool null = PQgetisnull(it->values, 0, at) != 0;
-            policy_row_set(row, number, null ? POLICY_CELL_NULL : POLICY_CELL_TEXT,
-                           PQgetvalue(it->values, 0, at), (uint32_t)PQgetlength(it->values, 0, at));
+            enum policy_cell_kind kind = PQgetvalue(it->numbers, i, 2)[0] == 't'
+                                             ? POLICY_CELL_MISSING
+                                         : PQgetisnull(it->values, 0, at) != 0 ? POLICY_CELL_NULL
+                                                                               : POLICY_CELL_TEXT;
+            policy_row_set(row, number, kind, PQgetvalue(it->values, 0, at),
+                           (uint32_t)PQgetlength(it->values, 0, at));
             at++;
         }
     }

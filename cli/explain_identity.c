@@ -143,19 +143,36 @@ static const char *name_of(uint8_t set)
         return "null";
     case OUTCOME_ERROR:
         return "an error";
+    case OUTCOME_MISSING:
+        return "not true: changes do not carry a generated column";
     default:
         return (set & OUTCOME_TRUE) == 0 ? "not true" : "not decided in memory";
     }
 }
 
+/* As the broker: nobody is asked who would need to know what the change does not carry, for the others it is NULL. */
+static bool complete(const struct policy_asking *asking, struct policy_row *row)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        bool needed = asking->whole_row || (i < asking->column_count && asking->columns[i]);
+        if (row->cells[i].kind == POLICY_CELL_MISSING) {
+            if (needed) {
+                return false;
+            }
+            row->cells[i].kind = POLICY_CELL_NULL;
+        }
+    }
+    return true;
+}
+
 /* The broker's fallback: its own question, for one row and one identity. */
-static bool ask(PGconn *conn, const struct folded *folded, const struct explained_row *row,
+static bool ask(PGconn *conn, const struct folded *folded, const struct policy_row *row,
                 uint8_t *out_verdict)
 {
     struct rt_buf image = { 0 };
     struct rt_buf sql = { 0 };
     struct policy_verdicts verdicts;
-    bool good = policy_image_write(&image, row->row, row->columns);
+    bool good = policy_image_write(&image, row, row->count);
 
     const char *text = rt_buf_cstr(&image);
     struct policy_question question = {
@@ -212,8 +229,10 @@ static bool print_row(PGconn *conn, const struct folded *folded, const struct ex
                answer == POLICY_DELIVER ? "shown" : "not shown");
     } else if (program->never) {
         printf("    decision: not shown, since nobody can decide it\n");
+    } else if (!complete(&program->asking, &row)) {
+        printf("    decision: not shown, since changes do not carry a generated column\n");
     } else {
-        good = ask(conn, folded, asked, &verdict);
+        good = ask(conn, folded, &row, &verdict);
         printf("    decision: %s\n", verdict == POLICY_VERDICT_YES ? "shown, PostgreSQL was asked"
                                      : verdict == POLICY_VERDICT_NO
                                          ? "not shown, PostgreSQL was asked"

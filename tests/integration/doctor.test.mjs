@@ -61,6 +61,17 @@ test('explain: constants, anchors and the decision about a row', async () => {
   assert.match(await explain('docs', '--role', 'authenticated', ...row({ team: 7 })), /claims none[^]*decision: not shown/)
 })
 
+test('explain: a generated column is not in the log', async () => {
+  await system.sql(`create table derived (id int primary key, name text, short text generated always as (left(name, 3)) stored); alter table derived enable row level security;
+    create policy plain on derived to authenticated using (short = 'abc'); create policy asked on derived to service_role using (in_team(id)); create policy needing on derived to anon using (in_team(length(short)));
+    grant select on derived to anon, authenticated, service_role; select enable_realtime('derived')`)
+  const decided = role => explain('derived', '--claims', claims({ role }), '--row', '{"id":7,"name":"abcd","short":"abc"}')
+  assert.match(await decided('authenticated'), /policy plain: not true: changes do not carry a generated column\n *decision: not shown, decided in memory/)
+  assert.match(await decided('service_role'), /policy asked: not decided in memory\n *decision: shown, PostgreSQL was asked/)
+  assert.match(await decided('anon'), /decision: not shown, since changes do not carry a generated column/)
+  await system.sql('drop table derived')
+})
+
 test('explain: a role that PostgreSQL refuses, and what cannot be explained', async () => {
   await system.sql('revoke select on members from authenticated')
   assert.match(await explain('docs', '--claims', claims()), /refused: .*permission denied for table members/)
