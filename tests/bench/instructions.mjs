@@ -65,7 +65,7 @@ async function perFrame(system, table, count) {
   return instructions(system).map(each => each / rows / count)
 }
 
-const system = await start(['database.connect_timeout=120s']) // all of it is fifty times as slow
+const system = await start(['database.connect_timeout=120s', 'policies.deadline=300s']) // all of it is fifty times as slow
 try {
   await system.sql('alter system set autovacuum = off') // it has definitions of tables sent again
   for (const name of system.processes()) {
